@@ -1,0 +1,1 @@
+"""What a run shall do, as frozen data. Imports neither torch nor gradio nor a host."""

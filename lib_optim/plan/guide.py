@@ -1,0 +1,68 @@
+"""The guide: which blocks are merged, which of their parameters are searched, and within which bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lib_optim.plan.bounds import Bound
+from lib_optim.plan.noun import Noun
+
+__all__ = ["ComponentGuide", "Group", "Guide", "Strategy"]
+
+
+@dataclass(frozen=True)
+class Group(Noun):
+    """Blocks that share one value. `blocks` are names, wildcards (``IN*``) or ranges (``IN00-IN05``)."""
+
+    name: str
+    blocks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Strategy(Noun):
+    """How blocks of a component become parameters.
+
+    Attributes:
+        type: ``all``: one parameter per block that no other strategy took ("the rest"). ``select``: one per
+            block that matches `blocks`. ``group``: one per entry of `groups`. ``single``: one for all
+            blocks that match `blocks` (all of them if empty). ``none``: not merged; kept from the base.
+        blocks: Names, wildcards or ranges, for ``select``, ``single`` and ``none``.
+        groups: For ``group``.
+        parameters: Method parameters it concerns; empty means those the method marks as searched.
+    """
+
+    type: Literal["all", "select", "group", "single", "none"]
+    blocks: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ComponentGuide(Noun):
+    """The strategies for one component, applied in order; the first that names a block gets it."""
+
+    component: str
+    strategies: tuple[Strategy, ...]
+
+
+@dataclass(frozen=True)
+class Guide(Noun):
+    """What to vary.
+
+    Attributes:
+        components: Components left out are kept from the base.
+        bounds: Parameter name, block name, method parameter, or a wildcard over parameter names, to its
+            bound. The most specific entry wins: exact parameter name, then block name, then the longest
+            wildcard, then method parameter.
+    """
+
+    components: tuple[ComponentGuide, ...]
+    bounds: Mapping[str, Bound] = field(default_factory=dict)
+
+    @staticmethod
+    def per_block(text_encoder: bool = True) -> Guide:
+        """The default: one weight per UNet block, and one for the text encoder."""
+        unet = ComponentGuide("unet", (Strategy("all"),))
+        return Guide((ComponentGuide("text_encoder", (Strategy("all"),)), unet) if text_encoder else (unet,))

@@ -1,0 +1,62 @@
+"""Merge methods as data. `lib_optim.merging.methods` fills these rows from sd-mecha's own signatures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lib_optim.plan.bounds import Bound, Value
+from lib_optim.plan.noun import Noun
+
+__all__ = ["MergeMethod", "MethodParameter"]
+
+
+@dataclass(frozen=True)
+class MethodParameter(Noun):
+    """One number, switch or word that a merge method takes.
+
+    Attributes:
+        name: As in the method's signature (``alpha``).
+        kind: Type of its values.
+        default: The method's own default, or None where it must be given.
+        bound: Where a search looks unless the guide says otherwise; sd-mecha states no ranges, so this
+            is ours.
+        searched: Whether a guide that names no parameters varies this one.
+    """
+
+    name: str
+    kind: Literal["float", "int", "bool", "str"]
+    default: Value | None
+    bound: Bound
+    searched: bool = True
+
+
+@dataclass(frozen=True)
+class MergeMethod(Noun):
+    """One merge method.
+
+    Attributes:
+        id: Stable identifier, sd-mecha's where it has one.
+        title: As shown.
+        formula: One line in the words of the field, e.g. ``A·(1−alpha) + B·alpha``.
+        min_models: Fewest models it takes, the base included.
+        max_models: Most models, or None for any number.
+        parameters: What can be varied or fixed.
+        stochastic: Draws random numbers; its seed comes from the plan.
+    """
+
+    id: str
+    title: str
+    formula: str
+    min_models: int
+    max_models: int | None
+    parameters: tuple[MethodParameter, ...]
+    stochastic: bool = False
+
+    def takes(self, models: int) -> bool:
+        """Tell whether the method takes this many models."""
+        return self.min_models <= models and (self.max_models is None or models <= self.max_models)
+
+    def parameter(self, name: str) -> MethodParameter | None:
+        """Return the parameter called `name`, or None."""
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)

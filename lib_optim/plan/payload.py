@@ -1,0 +1,198 @@
+"""A payload: one prompt with its generation settings, and the images it asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lib_optim.plan.errors import PlanError, Problem
+from lib_optim.plan.noun import Noun
+
+__all__ = ["FORBIDDEN_OVERRIDES", "OWN_FIELDS", "ImageJob", "Payload", "jobs_of", "load_payload"]
+
+# These swap models inside a generation, so that the image would not show the merge (hosts.md section 7).
+FORBIDDEN_OVERRIDES = ("sd_model_checkpoint", "sd_vae", "forge_additional_modules")
+MAX_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Payload(Noun):
+    """One prompt with its settings; field names are those of the WebUI's txt2img API.
+
+    Attributes:
+        name: Unique within a run.
+        prompt: As typed, LoRA tags included.
+        negative_prompt: As typed.
+        seed: First seed, 0 to 2**32 - 1; -1 draws one when the plan is made, kept for the whole pass.
+        steps: Sampling steps, 1 to 150.
+        cfg_scale: Guidance, 0 to 30.
+        width: Pixels, a multiple of 8.
+        height: Pixels, a multiple of 8.
+        sampler_name: The host's name; empty takes the host's default.
+        scheduler: Noise schedule; empty takes the host's default.
+        batch_size: With `n_iter`: how many images, seeds counting up from `seed`. Each image is generated
+            and scored on its own, so that any of them can be skipped.
+        n_iter: See `batch_size`.
+        subseed: Variation seed.
+        subseed_strength: 0 to 1; above 0 the variation seed matters.
+        clip_skip: Text encoder layers to stop before the end, 1 to 12.
+        styles: Names of the host's styles.
+        tiling: Seamless textures.
+        restore_faces: The host's face restoration.
+        eta: Sampler noise; None takes the host's default.
+        s_churn: Sampler churn.
+        s_tmin: Sampler churn range.
+        s_noise: Sampler noise.
+        enable_hr: Hires fix.
+        hr_scale: Hires fix factor.
+        hr_upscaler: Hires fix upscaler.
+        hr_second_pass_steps: Hires fix steps; 0 means as many as `steps`.
+        denoising_strength: Hires fix strength.
+        override_settings: Host settings for these images; those that swap models are refused.
+        score_weight: Share of this payload in the trial's value; 0 shows its images and scores none.
+        caption: What scorers read instead of the prompt, if given.
+    """
+
+    name: str
+    prompt: str = ""
+    negative_prompt: str = ""
+    seed: int = -1
+    steps: int = 20
+    cfg_scale: float = 7.0
+    width: int = 512
+    height: int = 512
+    sampler_name: str = ""
+    scheduler: str = ""
+    batch_size: int = 1
+    n_iter: int = 1
+    subseed: int = -1
+    subseed_strength: float = 0.0
+    clip_skip: int = 1
+    styles: tuple[str, ...] = ()
+    tiling: bool = False
+    restore_faces: bool = False
+    eta: float | None = None
+    s_churn: float = 0.0
+    s_tmin: float = 0.0
+    s_noise: float = 1.0
+    enable_hr: bool = False
+    hr_scale: float = 2.0
+    hr_upscaler: str = ""
+    hr_second_pass_steps: int = 0
+    denoising_strength: float = 0.7
+    override_settings: Mapping[str, Any] = field(default_factory=dict)
+    score_weight: float = 1.0
+    caption: str = ""
+
+    @property
+    def images(self) -> int:
+        """How many images one trial makes of it."""
+        return self.batch_size * self.n_iter
+
+    def used_fields(self) -> tuple[str, ...]:
+        """Names of the fields that differ from their defaults: what a host must be able to honour."""
+        return tuple(
+            f.name
+            for f in dataclasses.fields(self)
+            if getattr(self, f.name) != _default(f) and f.name not in OWN_FIELDS
+        )
+
+    def problems(self, where: str) -> list[Problem]:
+        """Return what is out of range, a sentence each."""
+        limits: tuple[tuple[str, float, float], ...] = (
+            ("steps", 1, 150), ("cfg_scale", 0, 30), ("width", 16, 4096), ("height", 16, 4096),
+            ("batch_size", 1, 64), ("n_iter", 1, 64), ("seed", -1, MAX_SEED), ("subseed", -1, MAX_SEED),
+            ("subseed_strength", 0, 1), ("clip_skip", 1, 12), ("hr_scale", 1, 8),
+            ("hr_second_pass_steps", 0, 150), ("denoising_strength", 0, 1), ("score_weight", 0, 1e6),
+        )  # fmt: skip
+        found = [
+            Problem(f"{where}.{name}", f"Payload '{self.name}': {name} must lie between {low:g} and {high:g}.")
+            for name, low, high in limits
+            if not low <= getattr(self, name) <= high
+        ]
+        found += [
+            Problem(f"{where}.{name}", f"Payload '{self.name}': {name} must be a multiple of 8.")
+            for name in ("width", "height")
+            if getattr(self, name) % 8
+        ]
+        found += [
+            Problem(
+                f"{where}.override_settings",
+                f"Payload '{self.name}' sets {name}, which would replace the merged model; remove it.",
+            )
+            for name in FORBIDDEN_OVERRIDES
+            if name in self.override_settings
+        ]
+        if not self.name.strip():
+            found.append(Problem(f"{where}.name", "A payload has no name; give it one."))
+        return found
+
+
+# Fields that concern Optim and not the host.
+OWN_FIELDS = frozenset({"name", "score_weight", "caption", "batch_size", "n_iter"})
+
+
+def _default(f: dataclasses.Field[Any]) -> Any:
+    return f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+
+
+@dataclass(frozen=True)
+class ImageJob:
+    """One image to generate.
+
+    Attributes:
+        index: Position among all images of a trial, from 0.
+        payload: Its settings; `payload.seed` is the payload's first seed.
+        seed: The seed of this very image.
+        subseed: Its variation seed.
+    """
+
+    index: int
+    payload: Payload
+    seed: int
+    subseed: int
+
+
+def jobs_of(payloads: tuple[Payload, ...]) -> tuple[ImageJob, ...]:
+    """Return the images of one trial, the same for every trial of a pass (common random numbers)."""
+    jobs: list[ImageJob] = []
+    for payload in payloads:
+        for i in range(payload.images):
+            seed, subseed = (payload.seed + i) % (MAX_SEED + 1), max(payload.subseed, 0)
+            jobs.append(ImageJob(len(jobs), payload, seed, subseed))
+    return tuple(jobs)
+
+
+def load_payload(path: Path) -> tuple[Payload, ...]:
+    """Read ``payloads/*.json``: one payload as an object, or several as a list. The name defaults to the file's.
+
+    Raises:
+        PlanError: The file cannot be read, is not JSON (with line number), or has unknown or wrong fields.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise PlanError(f"{path.name}, line {error.lineno}: not valid JSON ({error.msg}).") from error
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise PlanError(f"{path.name} cannot be read: {error}.") from error
+    entries = data if isinstance(data, list) else [data]
+    payloads: list[Payload] = []
+    problems: list[Problem] = []
+    for i, entry in enumerate(entries):
+        name = path.stem if len(entries) == 1 else f"{path.stem} {i + 1}"
+        where = path.name if len(entries) == 1 else f"{path.name}[{i}]"
+        try:
+            named = {"name": name, **entry} if isinstance(entry, Mapping) else entry
+            payload = Payload.from_json(named, where)
+        except PlanError as error:
+            problems.extend(error.problems)
+            continue
+        payloads.append(payload)
+        problems.extend(payload.problems(where))
+    if problems:
+        raise PlanError(problems)
+    return tuple(payloads)

@@ -1,0 +1,103 @@
+"""The whole plan of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lib_optim.plan.guide import Guide
+from lib_optim.plan.noun import Noun
+from lib_optim.plan.payload import MAX_SEED, Payload
+from lib_optim.plan.scorers import ScorerSpec
+
+__all__ = ["Budget", "ModelRef", "RunPlan", "SamplerSpec", "SaveSpec"]
+
+
+@dataclass(frozen=True)
+class ModelRef(Noun):
+    """One checkpoint.
+
+    Attributes:
+        path: File, absolute.
+        sha256: Of the whole file, lower-case hex; filled in at Start, found again by it if the file moved.
+        title: As the host lists it.
+    """
+
+    path: str
+    sha256: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class SamplerSpec(Noun):
+    """Who proposes parameters.
+
+    Attributes:
+        id: ``auto`` or a row of the sampler registry.
+        options: Options of that sampler.
+        presets: Names of the presets tried first, in this order; those that do not fit are left out.
+    """
+
+    id: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    presets: tuple[str, ...] = ("all A", "all B", "half", "GRAD_V", "GRAD_A", "SMOOTHSTEP", "REVERSE_SMOOTHSTEP")
+
+
+@dataclass(frozen=True)
+class Budget(Noun):
+    """How much a run may spend. `trials` counts finished trials, presets included; at least 1."""
+
+    trials: int = 30
+
+
+@dataclass(frozen=True)
+class SaveSpec(Noun):
+    """How the winner is written. `dtype` of floating tensors; `checkpoint` False keeps only the recipe."""
+
+    dtype: Literal["fp16", "bf16", "fp32"] = "fp16"
+    checkpoint: bool = True
+
+
+@dataclass(frozen=True)
+class RunPlan(Noun):
+    """Everything a run needs to know.
+
+    Attributes:
+        name: Part of the run folder's name.
+        models: A first: the base, from which everything that is not merged comes; then B, C, ….
+        method: Identifier of the merge method.
+        guide: What to vary.
+        payloads: At least one with a score weight above 0.
+        scorers: At least one.
+        sampler: Who proposes.
+        budget: When to end.
+        save: What happens to the winner.
+        seed: Root of every random choice of the run, 0 to 2**32 - 1.
+    """
+
+    name: str
+    models: tuple[ModelRef, ...]
+    method: str
+    guide: Guide
+    payloads: tuple[Payload, ...]
+    scorers: tuple[ScorerSpec, ...]
+    sampler: SamplerSpec = field(default_factory=SamplerSpec)
+    budget: Budget = field(default_factory=Budget)
+    save: SaveSpec = field(default_factory=SaveSpec)
+    seed: int = 0
+
+    def with_drawn_seeds(self) -> RunPlan:
+        """Return the plan with every payload seed of -1 replaced by one derived from `seed`."""
+        drawn = random.Random(f"payload seeds {self.seed}")
+        payloads = tuple(
+            dataclasses.replace(
+                payload,
+                seed=payload.seed if payload.seed >= 0 else drawn.randrange(MAX_SEED),
+                subseed=payload.subseed if payload.subseed >= 0 else drawn.randrange(MAX_SEED),
+            )
+            for payload in self.payloads
+        )
+        return dataclasses.replace(self, payloads=payloads)

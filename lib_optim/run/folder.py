@@ -1,0 +1,153 @@
+"""The run folder: ``<outputs>/<date>-<name>/`` and the files in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lib_optim.plan.errors import PlanError, RunError, StoreError
+from lib_optim.plan.run_plan import RunPlan
+
+__all__ = ["RunFolder", "list_runs", "write_atomic"]
+
+_WINDOWS_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
+
+
+class RunFolder:
+    """Paths inside one run folder.
+
+    Args:
+        path: The folder itself.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.plan = path / "plan.json"
+        self.database = path / "run.db"
+        self.images = path / "images"
+        self.trials_csv = path / "trials.csv"
+        self.best_recipe = path / "best.mecha"
+        self.log = path / "log.txt"
+        self._lock = path / "run.lock"
+
+    @property
+    def name(self) -> str:
+        """Name of the folder, by which a run is called."""
+        return self.path.name
+
+    @classmethod
+    def create(cls, outputs: Path, name: str) -> RunFolder:
+        """Make a new folder named after today and `name`.
+
+        Raises:
+            StoreError: It cannot be made.
+        """
+        stem = f"{time.strftime('%Y-%m-%d')}-{_file_name(name)}"
+        try:
+            outputs.mkdir(parents=True, exist_ok=True)
+            for suffix in ("", *(f"-{n}" for n in range(2, 10_000))):
+                with contextlib.suppress(FileExistsError):
+                    (outputs / f"{stem}{suffix}").mkdir()
+                    folder = cls(outputs / f"{stem}{suffix}")
+                    folder.images.mkdir()
+                    return folder
+        except OSError as error:
+            raise StoreError(
+                f"The run folder cannot be made in {outputs} ({error.strerror or error}); check that the disk has "
+                "room and the folder may be written."
+            ) from error
+        raise StoreError(f"{outputs} already holds ten thousand runs called {stem}; choose another name.")
+
+    @classmethod
+    def open(cls, outputs: Path, name: str) -> RunFolder:
+        """Open the run called `name` below `outputs`.
+
+        Raises:
+            StoreError: There is no such run, or `name` is not a plain folder name.
+        """
+        path = outputs / name
+        if not name or Path(name).name != name or name in (".", "..") or not (path / "plan.json").is_file():
+            raise StoreError(f"There is no run '{name}'; choose one from the list.")
+        return cls(path)
+
+    def read_plan(self) -> RunPlan:
+        """Return the plan.
+
+        Raises:
+            StoreError: The file is broken or from a newer Optim.
+        """
+        try:
+            return RunPlan.from_json(json.loads(self.plan.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"The plan of {self.name} cannot be read: {error}.") from error
+        except PlanError as error:
+            raise StoreError(f"The plan of {self.name} cannot be used: {error}") from error
+
+    def write_plan(self, plan: RunPlan) -> None:
+        """Write the plan atomically."""
+        write_atomic(self.plan, json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder against a second process; the lock goes with the process, however it ends.
+
+        Raises:
+            RunError: Another process runs it.
+        """
+        with self._lock.open("a+b") as file:
+            try:
+                _lock_file(file)
+            except OSError as error:
+                raise RunError(f"{self.name} is being run by another process; stop that one first.") from error
+            yield
+
+
+def list_runs(outputs: Path) -> list[RunFolder]:
+    """Return the runs below `outputs`, newest first."""
+    if not outputs.is_dir():
+        return []
+    folders = [RunFolder(entry) for entry in outputs.iterdir() if (entry / "plan.json").is_file()]
+    return sorted(folders, key=lambda folder: folder.plan.stat().st_mtime, reverse=True)
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write `content` so that `path` holds either the old or the new content, whole, at every instant.
+
+    Raises:
+        StoreError: It cannot be written; the old content stands.
+    """
+    temporary = path.with_name(f"{path.name}.part")
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise StoreError(f"{path.name} cannot be written ({error.strerror or error}); is the disk full?") from error
+
+
+def _file_name(name: str) -> str:
+    """Return `name` as a folder name that every operating system takes, at most 60 characters."""
+    cleaned = re.sub(r"[^\w.-]+", "-", name, flags=re.UNICODE).strip("-. ")[:60] or "run"
+    return f"run-{cleaned}" if _WINDOWS_RESERVED.match(cleaned) else cleaned
+
+
+def _lock_file(file: Any) -> None:
+    try:
+        import fcntl
+    except ImportError:
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        return
+    fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

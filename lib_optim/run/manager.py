@@ -1,0 +1,263 @@
+"""The run manager: one per process. Takes commands from any thread, owns the one worker."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lib_optim.hosts.base import Host
+from lib_optim.merging.hashing import sha256_of
+from lib_optim.plan.errors import OptimError, PlanError, RunError, StoreError
+from lib_optim.plan.run_plan import ModelRef, RunPlan
+from lib_optim.run.check import PlanCheck, Resolved, check_plan
+from lib_optim.run.folder import RunFolder, list_runs
+from lib_optim.run.saving import open_merger, save_trial
+from lib_optim.run.store import Store
+from lib_optim.run.view import RunView
+from lib_optim.run.worker import RunWorker
+
+__all__ = ["RunManager"]
+
+_log = logging.getLogger(__name__)
+
+
+class RunManager:
+    """Starts, resumes and steers runs. Every method may be called from any thread and answers at once.
+
+    Args:
+        host: The program that holds the model.
+        scorers_dir: Folder with the weights of scorers.
+    """
+
+    def __init__(self, host: Host, scorers_dir: Path) -> None:
+        self.host = host
+        self.scorers_dir = scorers_dir
+        self.view = RunView()
+        self._guard = threading.RLock()
+        self._worker: RunWorker | None = None
+
+    @property
+    def outputs(self) -> Path:
+        """The folder that holds the run folders."""
+        return self.host.paths().outputs
+
+    @property
+    def active(self) -> bool:
+        """Whether a worker is alive."""
+        return self._worker is not None and self._worker.thread.is_alive()
+
+    def check(self, plan: RunPlan) -> PlanCheck:
+        """Return every problem of `plan` and, if there is none, what it comes to. Touches nothing."""
+        return check_plan(plan, self.host, self.scorers_dir)
+
+    def start(self, plan: RunPlan) -> str:
+        """Start a new run; return the name of its folder.
+
+        Raises:
+            PlanError: The plan cannot run; nothing was touched.
+            RunError: Another run is going on.
+            StoreError: The run folder cannot be made.
+        """
+        with self._guard:
+            self._refuse_second()
+            resolved = self._resolve(plan)
+            folder = RunFolder.create(self.outputs, plan.name)
+            folder.write_plan(resolved.plan)
+            self._launch(resolved, folder)
+            return folder.name
+
+    def resume(self, name: str, trials: int | None = None) -> str:
+        """Go on with the run in folder `name`, after its last finished trial.
+
+        Args:
+            name: The run folder.
+            trials: A new number of trials, or None for the plan's.
+
+        Raises:
+            PlanError: Its plan cannot run any more (a model vanished).
+            RunError: Another run is going on, here or in another process.
+            StoreError: There is no such run, or its files cannot be read.
+        """
+        with self._guard:
+            self._refuse_second()
+            folder = RunFolder.open(self.outputs, name)
+            plan = folder.read_plan()
+            if trials is not None:
+                plan = dataclasses.replace(plan, budget=dataclasses.replace(plan.budget, trials=trials))
+            plan = dataclasses.replace(plan, models=tuple(self._found(model) for model in plan.models))
+            self._launch(self._resolve(plan), folder)
+            return folder.name
+
+    def pause(self) -> None:
+        """Pause after the current image. No effect while nothing runs."""
+        worker = self._alive()
+        if worker and self.view.state in ("starting", "running"):
+            worker.control.pause()
+            self.view.set_state("pausing", "Pausing after this image …")
+
+    def go_on(self) -> None:
+        """End the pause."""
+        worker = self._alive()
+        if worker:
+            worker.control.go_on()
+            if self.view.state == "pausing":
+                self.view.set_state("running", "Going on.")
+
+    def skip_image(self) -> None:
+        """Leave out the image now being generated."""
+        worker = self._alive()
+        if worker and self.view.state == "running":
+            worker.control.skip_image()
+            self._interrupt_image()
+
+    def skip_trial(self) -> None:
+        """Leave the current trial unscored and go on with the next."""
+        worker = self._alive()
+        if worker and self.view.state in ("running", "waiting", "pausing"):
+            worker.control.skip_trial()
+            self._interrupt_image()
+
+    def stop(self) -> None:
+        """End the run: the current image is dropped, the model given back, the best merge saved."""
+        worker = self._alive()
+        if worker:
+            if self.view.state not in ("finished", "failed"):
+                self.view.set_state("stopping", "Stopping …")
+            worker.control.stop()
+            self._interrupt_image()
+
+    def score(self, trial: int, image: int, value: float | None, request: str) -> None:
+        """Record the user's score 0 to 10 of an image; None takes it back. A request id counts once.
+
+        Raises:
+            RunError: No run is open, it takes no human scores, or there is no such image.
+        """
+        worker = self._alive()
+        if worker is None:
+            raise RunError("No run is going on; resume the run to score its images.")
+        if worker.book.human(trial, image, value, request):
+            worker.rescored(trial)
+
+    def save_trial(self, number: int) -> str:
+        """Save the merge of any trial of the open or last run as a checkpoint; return its path. Takes seconds.
+
+        Raises:
+            RunError: No run was opened, or there is no such trial.
+            OptimError: It cannot be saved.
+        """
+        worker, trial = self._worker, self.view.trial(number)
+        if worker is None or trial is None:
+            raise RunError(f"The open run has no trial {number}; resume a run to save one of its trials.")
+        if self.active:
+            return str(worker.save(trial))
+        merger = open_merger(worker.resolved)
+        try:
+            target = str(save_trial(worker.resolved, merger, trial, worker.folder, self.host))
+        finally:
+            merger.close()
+        self.view.add_saved(target)
+        return target
+
+    def snapshot(self, since: int = 0, also: Sequence[int] = ()) -> dict[str, Any]:
+        """Return the state of the run as JSON (docs/api.md); `also`: further trials whose images are wanted."""
+        progress = self.host.progress() if self.active else None
+        return self.view.snapshot(since, (progress.step, progress.steps) if progress else None, also)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the runs in the outputs folder, newest first."""
+        listed = []
+        for folder in list_runs(self.outputs):
+            entry: dict[str, Any] = {"folder": folder.name, "modified": folder.plan.stat().st_mtime}
+            try:
+                plan = folder.read_plan()
+                entry |= {"name": plan.name, "trials": plan.budget.trials, "problem": ""}
+            except StoreError as error:
+                entry |= {"name": folder.name, "trials": 0, "problem": str(error)}
+            listed.append(entry)
+        return listed
+
+    def image_path(self, folder: str, file: str) -> Path | None:
+        """Return the path of an image of a run, or None if `folder` and `file` do not name one."""
+        with contextlib.suppress(StoreError):
+            images = RunFolder.open(self.outputs, folder).images
+            path = images / file
+            if Path(file).name == file and path.suffix == ".png" and path.is_file() and not path.is_symlink():
+                return path
+        return None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until no worker is alive; return whether that is so."""
+        worker = self._worker
+        if worker is not None:
+            worker.thread.join(timeout)
+        return not self.active
+
+    def close(self, timeout: float = 60.0) -> None:
+        """Stop, put the user's model back, and wait for it: for UI reload and shutdown."""
+        self.stop()
+        if not self.wait(timeout):
+            _log.error("The run did not end within %.0f s.", timeout)
+
+    def _alive(self) -> RunWorker | None:
+        with self._guard:
+            return self._worker if self.active else None
+
+    def _refuse_second(self) -> None:
+        if self.active and self._worker is not None:
+            raise RunError(f"The run {self._worker.folder.name} is going on; stop it first, or wait for its end.")
+
+    def _resolve(self, plan: RunPlan) -> Resolved:
+        check = self.check(plan)
+        if check.problems or check.resolved is None:
+            raise PlanError(check.problems)
+        return check.resolved
+
+    def _launch(self, resolved: Resolved, folder: RunFolder) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(folder.locked())
+            store = Store(folder.database)
+            stack.callback(store.close)
+            if store.last_pass() is None:
+                store.add_pass(json.dumps(resolved.plan.to_json(), ensure_ascii=False))
+            self.view.open_run(
+                {
+                    "folder": folder.name,
+                    "name": resolved.plan.name,
+                    "trials": resolved.plan.budget.trials,
+                    "images": len(resolved.jobs),
+                    "started": time.time(),
+                    "manual": any(scorer.id == "manual" for scorer in resolved.plan.scorers),
+                    "higher_is_better": True,
+                },
+                resolved.jobs,
+            )
+            self.view.set_state("starting", "Starting …")
+            worker = RunWorker(resolved, folder, store, self.host, self.view, self.scorers_dir)
+            self._worker = worker
+            worker.at_end(stack.pop_all().close)
+            worker.start()
+
+    def _found(self, model: ModelRef) -> ModelRef:
+        """Return `model`, found again by its hash if its file moved."""
+        if Path(model.path).is_file() or not model.sha256:
+            return model
+        cache = self.host.paths().data / "hashes.json"
+        for checkpoint in self.host.checkpoints(refresh=True):
+            with contextlib.suppress(OSError, OptimError):
+                if (checkpoint.sha256 or sha256_of(checkpoint.path, cache)) == model.sha256:
+                    return dataclasses.replace(model, path=str(checkpoint.path), title=checkpoint.title)
+        raise PlanError(
+            f"{Path(model.path).name} is gone, and no other file has its SHA-256 {model.sha256[:10]}…; put it back."
+        )
+
+    def _interrupt_image(self) -> None:
+        # Only while an image is being made: hosts keep the flag, and it would hit somebody else's image.
+        if self.host.progress() is not None:
+            self.host.interrupt()

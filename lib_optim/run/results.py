@@ -1,0 +1,131 @@
+"""What a run leaves for people: images on disk, ``trials.csv``, ``best.mecha``, the saved checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib_optim import __version__
+from lib_optim.plan.errors import StoreError
+from lib_optim.plan.records import Score, Trial
+from lib_optim.run.folder import RunFolder, write_atomic
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from lib_optim.run.check import Resolved
+
+__all__ = ["TrialTable", "image_file", "pixel_hash", "read_image", "save_metadata", "write_image"]
+
+
+def image_file(trial: int, index: int, payload: str) -> str:
+    """Return the file of an image, relative to the run folder, with ``/``; safe on every system."""
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in payload)[:40]
+    return f"images/{trial:05d}-{index:03d}-{safe}.png"
+
+
+def pixel_hash(image: Image.Image) -> str:
+    """Return the SHA-256 of the RGB pixels: equal for equal pictures, whatever their metadata."""
+    rgb = image.convert("RGB")
+    return hashlib.sha256(f"{rgb.size}".encode() + rgb.tobytes()).hexdigest()
+
+
+def write_image(folder: RunFolder, file: str, image: Image.Image, infotext: str) -> None:
+    """Write a PNG with its infotext where every WebUI looks for it, whole or not at all.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text("parameters", infotext)
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "PNG", pnginfo=info, compress_level=4)
+    write_atomic(folder.path / file, buffer.getvalue())
+
+
+def read_image(folder: RunFolder, file: str) -> Image.Image:
+    """Read an image of the run.
+
+    Raises:
+        StoreError: It is gone or broken.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(folder.path / file) as image:
+            return image.convert("RGB")
+    except (OSError, ValueError) as error:
+        raise StoreError(f"The image {file} of {folder.name} cannot be read: {error}.") from error
+
+
+class TrialTable:
+    """``trials.csv``: one row per finished trial, appended; rewritten when a run is opened again.
+
+    Args:
+        path: The file.
+        parameters: Names of the searched parameters.
+        scorers: Ids of the scorers; each column holds the mean of the raw scores.
+    """
+
+    def __init__(self, path: Path, parameters: Sequence[str], scorers: Sequence[str]) -> None:
+        self._path = path
+        self._parameters, self._scorers = list(parameters), list(scorers)
+
+    def rewrite(self, rows: Sequence[tuple[Trial, Sequence[Score]]]) -> None:
+        """Write the whole table anew."""
+        head = ["trial", "state", "value", "origin", "recipe", "merge_s", "generate_s", "score_s", "restore_s"]
+        lines = [head + [f"score:{name}" for name in self._scorers] + self._parameters + ["reason"]]
+        lines += [self._row(trial, scores) for trial, scores in rows]
+        write_atomic(self._path, "".join(map(_csv_line, lines)))
+
+    def append(self, trial: Trial, scores: Sequence[Score]) -> None:
+        """Add one finished trial.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        try:
+            with self._path.open("a", encoding="utf-8", newline="") as file:
+                file.write(_csv_line(self._row(trial, scores)))
+        except OSError as error:
+            raise StoreError(f"{self._path.name} cannot be written: {error.strerror or error}.") from error
+
+    def _row(self, trial: Trial, scores: Sequence[Score]) -> list[object]:
+        raw = {name: [s.raw for s in scores if s.scorer == name] for name in self._scorers}
+        seconds = [round(trial.seconds.get(step, 0.0), 4) for step in ("merge", "generate", "score", "restore")]
+        means = [sum(values) / len(values) if values else "" for values in raw.values()]
+        values = [trial.values.get(name, "") for name in self._parameters]
+        value = "" if trial.value is None else trial.value
+        return [trial.number, trial.state, value, trial.origin, trial.recipe, *seconds, *means, *values, trial.reason]
+
+
+def _csv_line(row: Sequence[object]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([_cell(cell) for cell in row])
+    return buffer.getvalue()
+
+
+def _cell(cell: object) -> object:
+    # A spreadsheet runs text that begins like a formula; a reason can quote a file's name.
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "@", "\t") else cell
+
+
+def save_metadata(resolved: Resolved, trial: Trial, folder: RunFolder) -> Mapping[str, str]:
+    """Return our own metadata of a saved checkpoint; the merging package adds recipe and models."""
+    content = {
+        "run": folder.name,
+        "trial": trial.number,
+        "value": trial.value,
+        "values": dict(trial.values),
+        "method": resolved.method.id,
+        "guide": resolved.plan.guide.to_json(),
+        "version": __version__,
+    }
+    return {"optim": json.dumps(content, ensure_ascii=False)}

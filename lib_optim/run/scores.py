@@ -1,0 +1,202 @@
+"""The scores of a run: automatic ones from the scoring thread, human ones from the page."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib_optim.plan.errors import RunError, ScorerError
+from lib_optim.plan.records import ImageRecord, Score
+from lib_optim.plan.scorers import MANUAL
+from lib_optim.run.control import Control
+from lib_optim.run.store import Store
+from lib_optim.run.view import RunView
+from lib_optim.scoring.combine import image_value, trial_value
+from lib_optim.scoring.worker import ScoringWorker
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from lib_optim.run.check import Resolved
+
+__all__ = ["ScoreBook"]
+
+HUMAN_RANGE = (0.0, 10.0)
+_log = logging.getLogger(__name__)
+
+
+class ScoreBook:
+    """Keeps raw scores in store and view, and knows which are missing. Thread-safe.
+
+    Args:
+        resolved: The plan.
+        store: Where scores are recorded before anything else learns of them.
+        view: Where they are shown.
+        control: Woken when a score arrives.
+        scorers_dir: Weights of scorers.
+    """
+
+    def __init__(self, resolved: Resolved, store: Store, view: RunView, control: Control, scorers_dir: Path) -> None:
+        self._specs = resolved.plan.scorers
+        self._jobs = resolved.jobs
+        self._store, self._view, self._control = store, view, control
+        self._guard = threading.RLock()
+        self._raw: dict[int, dict[int, dict[str, float]]] = {}
+        self._images: dict[int, dict[int, ImageRecord]] = {}
+        self._errors: dict[int, ScorerError] = {}
+        self.manual = any(spec.id == MANUAL for spec in self._specs)
+        automatic = tuple(spec for spec in self._specs if spec.id != MANUAL)
+        self._automatic = tuple(spec.id for spec in automatic)
+        self._worker = ScoringWorker(automatic, scorers_dir, self._scored, self._failed) if automatic else None
+
+    def load(self, trial: int) -> None:
+        """Take over what the store knows of a trial."""
+        with self._guard:
+            self._images[trial] = {image.index: image for image in self._store.images(trial)}
+            for score in self._store.scores(trial):
+                self._raw.setdefault(trial, {}).setdefault(score.image, {})[score.scorer] = score.raw
+            for image in self._images[trial].values():
+                self._view.put_image(image)
+                self._show(trial, image.index)
+
+    def add_image(self, record: ImageRecord, image: Image.Image | None) -> None:
+        """Take over a new image and have it scored; `image` is None if it was skipped."""
+        with self._guard:
+            self._images.setdefault(record.trial, {})[record.index] = record
+            self._update_waiting()
+        if image is not None:
+            self._submit(record, image)
+
+    def rescore_missing(self, trial: int, read: Callable[[str], Image.Image]) -> None:
+        """Have images scored that an interrupted session left without all automatic scores."""
+        with self._guard:
+            self._errors.pop(trial, None)
+            todo = [
+                image
+                for image in self._images.get(trial, {}).values()
+                if not image.skipped and not set(self._automatic) <= set(self._scores_of(trial, image.index))
+            ]
+            self._update_waiting()
+        for image in todo:
+            self._submit(image, read(image.file))
+
+    def wait_for_scorers(self, trial: int) -> None:
+        """Wait until every submitted image is scored.
+
+        Raises:
+            ScorerError: A scorer failed on an image of this trial.
+            StopRun: The run is being stopped.
+        """
+        if self._worker is not None:
+            worker = self._worker
+            self._control.wait(lambda: worker.drain(0.0) or trial in self._errors)
+        with self._guard:
+            if trial in self._errors:
+                raise self._errors.pop(trial)
+
+    def waiting(self, trial: int) -> list[int]:
+        """Return the images of `trial` that need a human score."""
+        if not self.manual:
+            return []
+        with self._guard:
+            return [
+                index
+                for index, image in self._images.get(trial, {}).items()
+                if not image.skipped
+                and self._jobs[index].payload.score_weight > 0
+                and MANUAL not in self._scores_of(trial, index)
+            ]
+
+    def forget_waiting(self, trial: int) -> None:
+        """Stop asking for scores of a trial that has ended."""
+        with self._guard:
+            self._view.set_waiting(set())
+            if not self._view.trial(trial):
+                self._images.pop(trial, None)
+
+    def value(self, trial: int) -> float:
+        """Return the trial's combined score.
+
+        Raises:
+            ScorerError: Nothing was scored.
+        """
+        with self._guard:
+            skipped = {i for i, image in self._images.get(trial, {}).items() if image.skipped}
+            return trial_value(self._raw.get(trial, {}), self._jobs, self._specs, skipped)
+
+    def human(self, trial: int, image: int, value: float | None, request: str) -> bool:
+        """Record a human score (None takes it back).
+
+        Returns:
+            Whether anything changed; False for a request id that was seen before.
+
+        Raises:
+            RunError: This run takes no human scores, there is no such image, or the value is out of range.
+        """
+        if not self.manual:
+            raise RunError("This run is not scored by hand; choose 'manual' among the judges to do so.")
+        if value is not None and not HUMAN_RANGE[0] <= value <= HUMAN_RANGE[1]:
+            raise RunError(f"A score must lie between {HUMAN_RANGE[0]:g} and {HUMAN_RANGE[1]:g}, not {value:g}.")
+        with self._guard:
+            record = self._images.get(trial, {}).get(image)
+            if record is None or record.skipped:
+                raise RunError(f"Trial {trial} has no image {image} that could be scored.")
+            score = Score(trial, image, MANUAL, value if value is not None else 0.0, request, created=time.time())
+            record_it = self._store.remove_score if value is None else self._store.add_score
+            changed = record_it(score)
+            if changed:
+                scores = self._scores_of(trial, image)
+                scores.pop(MANUAL, None)
+                if value is not None:
+                    scores[MANUAL] = value
+                self._show(trial, image)
+                self._update_waiting()
+        self._control.wake()
+        return changed
+
+    def close(self) -> None:
+        """Free the scorers."""
+        if self._worker is not None:
+            self._worker.close()
+
+    def _submit(self, record: ImageRecord, image: Image.Image) -> None:
+        if self._worker is None:
+            return
+        payload = self._jobs[record.index].payload
+        if payload.score_weight > 0:
+            self._worker.submit(
+                record.trial, record.index, image, payload.caption or payload.prompt, record.payload, record.seed
+            )
+
+    def _scored(self, trial: int, image: int, scorer: str, raw: float) -> None:
+        with self._guard:
+            self._store.add_score(Score(trial, image, scorer, raw, created=time.time()))
+            self._scores_of(trial, image)[scorer] = raw
+            self._show(trial, image)
+        self._control.wake()
+
+    def _failed(self, trial: int, error: ScorerError) -> None:
+        _log.error("Scoring trial %d failed", trial, exc_info=error)
+        with self._guard:
+            self._errors.setdefault(trial, error)
+        self._control.wake()
+
+    def _scores_of(self, trial: int, image: int) -> dict[str, float]:
+        return self._raw.setdefault(trial, {}).setdefault(image, {})
+
+    def _show(self, trial: int, image: int) -> None:
+        raw = self._scores_of(trial, image)
+        self._view.put_scores(trial, image, raw, image_value(raw, self._specs))
+
+    def _update_waiting(self) -> None:
+        if self.manual:
+            open_trials = [
+                number
+                for number in self._images
+                if (t := self._view.trial(number)) and t.state in ("running", "waiting")
+            ]
+            self._view.set_waiting({(number, i) for number in open_trials for i in self.waiting(number)})

@@ -1,0 +1,201 @@
+"""``run.db``: the only record of a run. SQLite in WAL mode; every call is one committed transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from lib_optim.plan.errors import StoreError
+from lib_optim.plan.records import ImageRecord, Score, Trial
+
+__all__ = ["Store"]
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE passes (id INTEGER PRIMARY KEY, created REAL NOT NULL, plan TEXT NOT NULL);
+CREATE TABLE trials (
+    number INTEGER PRIMARY KEY, pass INTEGER NOT NULL REFERENCES passes(id), state TEXT NOT NULL,
+    "values" TEXT NOT NULL, origin TEXT NOT NULL, recipe TEXT NOT NULL, value REAL, reason TEXT NOT NULL,
+    seconds TEXT NOT NULL, started REAL NOT NULL, finished REAL);
+CREATE TABLE images (
+    trial INTEGER NOT NULL REFERENCES trials(number), "index" INTEGER NOT NULL, payload TEXT NOT NULL,
+    seed INTEGER NOT NULL, file TEXT NOT NULL, infotext TEXT NOT NULL, pixels TEXT NOT NULL,
+    seconds REAL NOT NULL, skipped INTEGER NOT NULL, PRIMARY KEY (trial, "index"));
+CREATE TABLE scores (
+    id INTEGER PRIMARY KEY, trial INTEGER NOT NULL, image INTEGER NOT NULL, scorer TEXT NOT NULL,
+    raw REAL NOT NULL, request TEXT NOT NULL, removed INTEGER NOT NULL, created REAL NOT NULL);
+CREATE UNIQUE INDEX scores_request ON scores (request) WHERE request <> '';
+CREATE INDEX scores_image ON scores (trial, image);
+"""
+
+
+class Store:
+    """The database of one run. Thread-safe; writes are serialised, and done when the call returns.
+
+    Args:
+        path: ``run.db``; made if absent.
+
+    Raises:
+        StoreError: Not a database of Optim, from a newer Optim, damaged, or not writable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._guard = threading.RLock()
+        try:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA foreign_keys=ON")
+            self._open()
+        except sqlite3.Error as error:
+            raise StoreError(f"The database {path.name} of {path.parent.name} cannot be opened: {error}.") from error
+
+    def _open(self) -> None:
+        tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+        if not tables:
+            with self._transaction():
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+                self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
+            return
+        if "meta" not in tables:
+            raise StoreError(f"{self._path} is not a database of Optim.")
+        (version,) = self._db.execute("SELECT value FROM meta WHERE key='schema'").fetchone() or ("",)
+        if version != str(SCHEMA_VERSION):
+            raise StoreError(
+                f"{self._path.parent.name} was written by another version of Optim (database {version or 'unknown'}, "
+                f"this one reads {SCHEMA_VERSION}); update the extension to open it."
+            )
+
+    def close(self) -> None:
+        """Close the database. Idempotent."""
+        with self._guard:
+            self._db.close()
+
+    def add_pass(self, plan: str) -> int:
+        """Record a pass with its plan as JSON text; return its id."""
+        with self._transaction() as db:
+            cursor = db.execute("INSERT INTO passes (created, plan) VALUES (?, ?)", (time.time(), plan))
+            return int(cursor.lastrowid or 0)
+
+    def last_pass(self) -> int | None:
+        """Return the id of the latest pass, or None."""
+        row = self._one("SELECT max(id) FROM passes")
+        return None if row is None or row[0] is None else int(row[0])
+
+    def put_trial(self, trial: Trial, pass_id: int) -> None:
+        """Insert or replace the record of a trial."""
+        row = (
+            trial.number, pass_id, trial.state, json.dumps(dict(trial.values)), trial.origin, trial.recipe, trial.value,
+            trial.reason, json.dumps(dict(trial.seconds)), trial.started, trial.finished,
+        )  # fmt: skip
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO trials VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(number) DO UPDATE SET "
+                'state=excluded.state, "values"=excluded."values", origin=excluded.origin, recipe=excluded.recipe, '
+                "value=excluded.value, reason=excluded.reason, seconds=excluded.seconds, "
+                "started=excluded.started, finished=excluded.finished",
+                row,
+            )
+
+    def trials(self) -> list[Trial]:
+        """Return all trials, by number."""
+        columns = 'number, state, "values", origin, recipe, value, reason, seconds, started, finished'
+        return [
+            Trial(
+                number, state, json.loads(values), origin, recipe, value, reason, json.loads(seconds), started, finished
+            )
+            for number, state, values, origin, recipe, value, reason, seconds, started, finished in self._all(
+                f"SELECT {columns} FROM trials ORDER BY number"
+            )
+        ]
+
+    def put_image(self, image: ImageRecord) -> None:
+        """Insert or replace the record of an image."""
+        row = (
+            image.trial, image.index, image.payload, image.seed, image.file, image.infotext, image.pixels,
+            image.seconds, int(image.skipped),
+        )  # fmt: skip
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?,?,?)", row)
+
+    def images(self, trial: int | None = None) -> list[ImageRecord]:
+        """Return the images of `trial` (of all trials if None), by trial and index."""
+        where, arguments = ("", ()) if trial is None else ("WHERE trial=?", (trial,))
+        rows = self._all(f'SELECT * FROM images {where} ORDER BY trial, "index"', arguments)
+        return [ImageRecord(*row[:8], skipped=bool(row[8])) for row in rows]
+
+    def add_score(self, score: Score) -> bool:
+        """Append a score; one of the same scorer for the same image is marked removed first.
+
+        Returns:
+            False if a score with this request id is already there (nothing is changed).
+        """
+        return self._replace_score(score, insert=True)
+
+    def remove_score(self, score: Score) -> bool:
+        """Mark the scores of this scorer for this image removed; the request id is kept, as for `add_score`."""
+        return self._replace_score(score, insert=False)
+
+    def _replace_score(self, score: Score, insert: bool) -> bool:
+        with self._transaction() as db:
+            if score.request and db.execute("SELECT 1 FROM scores WHERE request=?", (score.request,)).fetchone():
+                return False
+            db.execute(
+                "UPDATE scores SET removed=1 WHERE trial=? AND image=? AND scorer=?",
+                (score.trial, score.image, score.scorer),
+            )
+            row = (
+                score.trial, score.image, score.scorer, score.raw, score.request, int(not insert),
+                score.created or time.time(),
+            )  # fmt: skip
+            db.execute(
+                "INSERT INTO scores (trial, image, scorer, raw, request, removed, created) VALUES (?,?,?,?,?,?,?)", row
+            )
+            return True
+
+    def scores(self, trial: int | None = None, removed: bool = False) -> list[Score]:
+        """Return the scores of `trial` (of all if None), oldest first; removed ones only if asked for."""
+        conditions = (["trial=?"] if trial is not None else []) + ([] if removed else ["removed=0"])
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        arguments = () if trial is None else (trial,)
+        rows = self._all(
+            f"SELECT trial, image, scorer, raw, request, removed, created FROM scores {where} ORDER BY id",
+            arguments,
+        )
+        return [Score(*row[:5], removed=bool(row[5]), created=row[6]) for row in rows]
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._guard:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise StoreError(f"The run's database cannot be written: {error}; is the disk full?") from error
+
+    def _all(self, query: str, arguments: tuple[object, ...] = ()) -> list[tuple]:  # type: ignore[type-arg]
+        with self._guard:
+            try:
+                return self._db.execute(query, arguments).fetchall()
+            except sqlite3.Error as error:
+                raise StoreError(f"The run's database cannot be read: {error}.") from error
+
+    def _one(self, query: str) -> tuple | None:  # type: ignore[type-arg]
+        rows = self._all(query)
+        return rows[0] if rows else None

@@ -1,0 +1,170 @@
+"""One trial: merge into the live model, generate, score, restore. Can be left and taken up again at any image."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from lib_optim.plan.errors import HostError, Interrupted, MergeError
+from lib_optim.plan.payload import ImageJob
+from lib_optim.plan.records import ImageRecord, Trial
+from lib_optim.run.results import image_file, pixel_hash, write_image
+
+if TYPE_CHECKING:
+    from lib_optim.hosts.base import LiveWeights, MergeSession
+    from lib_optim.run.worker import RunWorker
+
+__all__ = ["TrialRunner", "TrialSkipped"]
+
+_FULL_CHECK_EVERY = 50
+_UNASKED_INTERRUPTIONS = 3
+_log = logging.getLogger(__name__)
+
+
+class TrialSkipped(Exception):
+    """The user skipped the trial. Never leaves the run package."""
+
+
+class TrialRunner:
+    """Makes the missing images of one trial. Used by the worker thread only.
+
+    Args:
+        worker: The run it belongs to.
+        trial: Its record, state ``running``; images that exist already are not made again.
+    """
+
+    def __init__(self, worker: RunWorker, trial: Trial) -> None:
+        self._run = worker
+        self._trial = trial
+        self._seconds: dict[str, float] = dict(trial.seconds)
+        self._done = {image.index for image in worker.store.images(trial.number)}
+        self._unasked = 0
+        self._recipe = worker.recipe(trial.values)
+        if trial.recipe and trial.recipe != self._recipe.digest:
+            raise MergeError(
+                f"The recipe of trial {trial.number} is no longer the one its images were made with "
+                f"({self._recipe.digest} instead of {trial.recipe})."
+            )
+
+    @property
+    def remaining(self) -> list[ImageJob]:
+        """Images still to be made."""
+        return [job for job in self._run.resolved.jobs if job.index not in self._done]
+
+    def make_images(self, session: MergeSession) -> Trial:
+        """Make images until all are there or the user wants the model back (pause, stop, skip).
+
+        The host's lock is held from the first write to the restore, and not a moment longer.
+
+        Returns:
+            The trial with its times so far.
+
+        Raises:
+            TrialSkipped: The user skipped it.
+            StopRun: The user stopped the run, also while waiting for the host.
+            HostChanged: Somebody changed the model; nothing of theirs was touched.
+            OptimError: The trial failed.
+        """
+        run, control = self._run, self._run.control
+        with run.exclusive():
+            left_live = time.perf_counter()
+            # job() clears the host's sticky flags, so our own are looked at after it.
+            with run.host.job(f"Optim trial {self._trial.number}"):
+                with session.live_weights() as live:
+                    digests = self._swap(live)
+                    for job in self.remaining:
+                        if control.leave_model or not self._image(job):
+                            break
+                    self._verify_unchanged(live, digests)
+                    left_live = time.perf_counter()
+                self._add("restore", time.perf_counter() - left_live)
+        if control.skipping_trial:
+            raise TrialSkipped
+        return dataclasses.replace(self._trial, recipe=self._recipe.digest, seconds=dict(self._seconds))
+
+    def _swap(self, live: LiveWeights) -> Mapping[str, int]:
+        run, number = self._run, self._trial.number
+        started = time.perf_counter()
+        merger = run.opened_merger
+        with run.merging:
+            report = merger.write(self._trial.values, live, lambda: run.control.stopping)
+        if report.refused:
+            raise MergeError(
+                f"The host refused {len(report.refused)} tensors of the merge, such as {report.refused[0]}."
+            )
+        missing = len(merger.keys) - len(report.written)
+        if missing:
+            raise MergeError(f"{missing} tensors of the merge were not written; the trial would not show its recipe.")
+        digests = live.digests()
+        self._add("merge", time.perf_counter() - started)
+        run.view.set_swap_seconds(time.perf_counter() - started)
+        if run.trials_since_start % _FULL_CHECK_EVERY == 0:
+            self._verify_in_full(live)
+            _log.info("Trial %d: all %d live tensors equal the merge.", number, len(report.written))
+        return digests
+
+    def _verify_in_full(self, live: LiveWeights) -> None:
+        import torch
+
+        with self._run.merging:
+            for key, tensor in self._run.opened_merger.tensors(self._trial.values):
+                seen = live.read(key)
+                if not torch.equal(seen, tensor.to(device=seen.device, dtype=seen.dtype)):
+                    raise MergeError(f"The live tensor {key} does not hold what was merged; nothing was scored.")
+
+    def _verify_unchanged(self, live: LiveWeights, digests: Mapping[str, int]) -> None:
+        now = live.digests()
+        changed = [key for key, digest in digests.items() if now.get(key) != digest]
+        if changed:
+            raise MergeError(
+                f"{len(changed)} tensors (such as {changed[0]}) changed while the trial's images were made; another "
+                "extension or a LoRA wrote to the model."
+            )
+
+    def _image(self, job: ImageJob) -> bool:
+        """Make one image; return whether to go on with the next."""
+        run, number = self._run, self._trial.number
+        run.view.set_current(number, job.index)
+        run.report_progress()
+        stamp = {"Optim trial": f"{run.folder.name} {number}", "Optim recipe": self._recipe.digest}
+        started = time.perf_counter()
+        run.control.take_skip_image()
+        try:
+            made = run.host.generate(job, stamp)
+        except Interrupted:
+            return self._interrupted(job)
+        seconds = time.perf_counter() - started
+        self._add("generate", seconds)
+        file = image_file(number, job.index, job.payload.name)
+        write_image(run.folder, file, made.image, made.infotext)
+        record = ImageRecord(
+            number, job.index, job.payload.name, job.seed, file, made.infotext, pixel_hash(made.image), seconds
+        )
+        run.keep_image(record, made.image)
+        self._done.add(job.index)
+        return True
+
+    def _interrupted(self, job: ImageJob) -> bool:
+        run = self._run
+        if run.control.take_skip_image():
+            record = ImageRecord(self._trial.number, job.index, job.payload.name, job.seed, "", "", "", skipped=True)
+            run.keep_image(record, None)
+            self._done.add(job.index)
+            return True
+        if run.control.leave_model:
+            return False
+        if run.host.stop_requested():
+            run.control.pause()
+            run.view.error("The WebUI's Interrupt was pressed, so the run paused; continue or stop it here.")
+            return False
+        # A click that came a moment too late leaves the host's flag set; the next job() clears it.
+        self._unasked += 1
+        if self._unasked >= _UNASKED_INTERRUPTIONS:
+            raise HostError(f"The image was interrupted {self._unasked} times and nobody asked for it.")
+        return False
+
+    def _add(self, step: str, seconds: float) -> None:
+        self._seconds[step] = self._seconds.get(step, 0.0) + seconds

@@ -1,0 +1,208 @@
+"""What the page sees of a run: state, progress, trials and images, as one JSON snapshot."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from lib_optim.plan.payload import ImageJob
+from lib_optim.plan.records import ImageRecord, Trial
+
+__all__ = ["RunState", "RunView"]
+
+RunState = Literal[
+    "idle", "starting", "running", "pausing", "paused", "waiting", "stopping", "finished", "failed"
+]  # fmt: skip
+_ERRORS_KEPT = 20
+
+
+class RunView:
+    """Thread-safe picture of one run (or of none). The worker writes, any thread reads."""
+
+    def __init__(self) -> None:
+        self._guard = threading.RLock()
+        self.revision = 0
+        self.state: RunState = "idle"
+        self.sentence = "Choose two models and click Start."
+        self._run: dict[str, Any] | None = None
+        self._jobs: tuple[ImageJob, ...] = ()
+        self._trials: dict[int, tuple[int, Trial]] = {}
+        self._images: dict[int, dict[int, ImageRecord]] = {}
+        self._scores: dict[tuple[int, int], dict[str, tuple[float, float | None]]] = {}
+        self._best: Trial | None = None
+        self._current: int | None = None
+        self._image = 0
+        self._swap_seconds: float | None = None
+        self._waiting: set[tuple[int, int]] = set()
+        self._saved: list[str] = []
+        self._errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
+
+    def open_run(self, run: Mapping[str, Any], jobs: Sequence[ImageJob]) -> None:
+        """Show another run: `run` as in the snapshot, `jobs` the images of one trial."""
+        with self._guard:
+            self.__init__()  # type: ignore[misc]
+            self._run, self._jobs = dict(run), tuple(jobs)
+            # Revisions must not repeat between runs, or a page that slept would miss the change.
+            self.revision = int(time.time() * 1000)
+
+    def set_state(self, state: RunState, sentence: str) -> None:
+        """Change the state and the status line."""
+        with self._guard:
+            self.state, self.sentence = state, sentence
+            self.revision += 1
+
+    def say(self, sentence: str) -> None:
+        """Change the status line only."""
+        self.set_state(self.state, sentence)
+
+    def error(self, sentence: str) -> None:
+        """Add to the list of errors."""
+        with self._guard:
+            self._errors.append(sentence)
+            self.revision += 1
+
+    def put_trial(self, trial: Trial) -> None:
+        """Take over a trial's record."""
+        with self._guard:
+            self.revision += 1
+            self._trials[trial.number] = (self.revision, trial)
+            complete = [t for _, t in self._trials.values() if t.state == "complete" and t.value is not None]
+            self._best = max(complete, key=lambda t: (t.value or 0.0, -t.number), default=None)
+
+    def set_current(self, number: int | None, image: int = 0) -> None:
+        """Say which trial, and which of its images (from 0), is being worked on."""
+        with self._guard:
+            self._current, self._image = number, image
+            self.revision += 1
+
+    def set_swap_seconds(self, seconds: float) -> None:
+        """Say how long the last swap took."""
+        with self._guard:
+            self._swap_seconds = seconds
+
+    def put_image(self, image: ImageRecord) -> None:
+        """Take over an image's record."""
+        with self._guard:
+            self._images.setdefault(image.trial, {})[image.index] = image
+            self.revision += 1
+
+    def put_scores(self, trial: int, image: int, raw: Mapping[str, float], value: float | None) -> None:
+        """Take over all raw scores of an image and their combination."""
+        with self._guard:
+            self._scores[trial, image] = {name: (score, value) for name, score in raw.items()}
+            self.revision += 1
+
+    def set_waiting(self, waiting: set[tuple[int, int]]) -> None:
+        """Say which images need a human score."""
+        with self._guard:
+            self._waiting = set(waiting)
+            self.revision += 1
+
+    def add_saved(self, path: str) -> None:
+        """Add a saved file."""
+        with self._guard:
+            if path not in self._saved:
+                self._saved.append(path)
+            self.revision += 1
+
+    @property
+    def best(self) -> Trial | None:
+        """The best complete trial so far."""
+        with self._guard:
+            return self._best
+
+    def trial(self, number: int) -> Trial | None:
+        """Return the record of a trial, or None."""
+        with self._guard:
+            entry = self._trials.get(number)
+            return entry[1] if entry else None
+
+    def snapshot(self, since: int, step: tuple[int, int] | None, also: Sequence[int] = ()) -> dict[str, Any]:
+        """Return the snapshot.
+
+        Args:
+            since: Revision the reader already has; trials unchanged since then are left out.
+            step: Sampling step and steps of the image now being generated, or None.
+            also: Numbers of further trials whose images are wanted.
+        """
+        with self._guard:
+            wanted = {self._current, *(trial for trial, _ in self._waiting), *also}
+            wanted |= {self._best.number} if self._best else set()
+            if since > self.revision:
+                since = 0
+            return {
+                "version": 1,
+                "state": self.state,
+                "sentence": self.sentence,
+                "revision": self.revision,
+                "run": self._run,
+                "progress": self._progress(step),
+                "best": {"trial": self._best.number, "value": self._best.value} if self._best else None,
+                "current": self._current,
+                "trials": [
+                    _trial_json(trial) for number, (revision, trial) in sorted(self._trials.items()) if revision > since
+                ],
+                "images": {
+                    str(number): [self._image_json(image) for _, image in sorted(self._images[number].items())]
+                    for number in sorted(n for n in wanted if n is not None)
+                    if number in self._images
+                },
+                "waiting": sorted([trial, image] for trial, image in self._waiting),
+                "saved": list(self._saved),
+                "errors": list(self._errors),
+            }
+
+    def _progress(self, step: tuple[int, int] | None) -> dict[str, Any]:
+        done = [t for _, t in self._trials.values() if t.state in ("complete", "failed", "skipped")]
+        durations = [t.finished - t.started for t in done if t.finished and t.state == "complete"][-20:]
+        # Waiting for a human is not the machine's pace, so only merge, generation and scoring count.
+        paces = [sum(t.seconds.values()) for t in done if t.state == "complete" and t.seconds][-20:]
+        pace = sum(paces) / len(paces) if paces else (sum(durations) / len(durations) if durations else None)
+        total = self._run["trials"] if self._run else 0
+        complete = sum(t.state == "complete" for t in done)
+        fraction = self._image / len(self._jobs) if self._jobs and self._current is not None else 0.0
+        left = max(total - complete - fraction, 0.0)
+        running = self.state in ("starting", "running", "pausing", "paused", "waiting")
+        eta = pace * left if pace is not None and running else None
+        return {
+            "trial": min(complete + (self._current is not None), total) if total else 0,
+            "trials": total,
+            "image": min(self._image + 1, len(self._jobs)) if self._current is not None else 0,
+            "images": len(self._jobs),
+            "step": step[0] if step else 0,
+            "steps": step[1] if step else 0,
+            "swap_seconds": self._swap_seconds,
+            "trial_seconds": pace,
+            "eta_seconds": eta if eta is None or math.isfinite(eta) else None,
+        }
+
+    def _image_json(self, image: ImageRecord) -> dict[str, Any]:
+        scores = self._scores.get((image.trial, image.index), {})
+        prompt = self._jobs[image.index].payload.prompt if image.index < len(self._jobs) else ""
+        return {
+            "index": image.index,
+            "payload": image.payload,
+            "prompt": prompt,
+            "seed": image.seed,
+            "file": image.file.rsplit("/", 1)[-1],
+            "skipped": image.skipped,
+            "scores": {name: raw for name, (raw, _) in scores.items()},
+            "value": next((value for _, value in scores.values()), None),
+        }
+
+
+def _trial_json(trial: Trial) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "value": trial.value,
+        "origin": trial.origin,
+        "reason": trial.reason,
+        "recipe": trial.recipe,
+        "seconds": dict(trial.seconds),
+        "values": dict(trial.values),
+    }

@@ -1,0 +1,1 @@
+"""Who proposes the next merge: presets first, then an Optuna sampler."""
