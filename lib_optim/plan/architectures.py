@@ -70,12 +70,12 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         {"unet": (_UNET,), "text_encoder": ("text_encoders.",), "vae": _VAE},
     ),
     Architecture(
-        "flux", "Flux", "flux-flux", None, ("double_blocks.", "single_blocks."), (),
-        {"unet": ("double_blocks.", "single_blocks.")},
+        "flux", "Flux", "flux_dev-flux", None, ("double_blocks.", "single_blocks."), (f"{_UNET}double_blocks.",),
+        {"text_encoder": ("text_encoders.",), "vae": ("vae.",), "unet": ("",)},
     ),
     Architecture(
-        "flux", "Flux", "flux-flux", None, (f"{_UNET}double_blocks.",), (),
-        {"unet": (_UNET,), "text_encoder": ("text_encoders.",), "vae": _VAE},
+        "flux", "Flux", "flux_dev-flux", None, (f"{_UNET}double_blocks.",), (),
+        {"unet": (_UNET,), "text_encoder": ("text_encoders.",), "vae": ("vae.",)},
     ),
 )  # fmt: skip
 
@@ -93,6 +93,9 @@ def architecture_of(header: CheckpointHeader) -> Architecture:
             f"({', '.join(dict.fromkeys(row.title for row in ARCHITECTURES))}); it may be a LoRA, a VAE or a "
             "pruned part of a model."
         )
+    if len({row.id for row in found}) > 1:
+        titles = " and of ".join(row.title for row in found)
+        raise CheckpointError(f"{header.path.name} has the key names of {titles} at once; get a fresh copy.")
     return found[0]
 
 

@@ -17,6 +17,7 @@ from lib_optim.plan.nearest import did_you_mean
 __all__ = ["Block", "BlockMap", "block_map", "block_map_names", "parse_block_map"]
 
 _FOLDER = Path(__file__).parent / "block_maps"
+_MOST_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,12 @@ def parse_block_map(text: str, where: str) -> BlockMap:
     A row with ``from`` and ``to`` stands for several blocks; ``{n}`` in its name and patterns is replaced.
 
     Raises:
-        PlanError: Broken YAML, missing fields, a bad pattern, a name used twice, an unknown ``follows``.
+        PlanError: Broken YAML, missing or wrong fields, a bad pattern, a name used twice, a ``follows`` that
+            names no block or one that follows itself.
     """
     try:
         data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise PlanError(f"The block map {where} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(data, Mapping) or not isinstance(data.get("blocks"), list):
         raise PlanError(f"The block map {where} needs the fields id, architecture and blocks.")
@@ -127,8 +129,8 @@ def parse_block_map(text: str, where: str) -> BlockMap:
     depths = _depths(rows)
     blocks = tuple(
         Block(
-            str(row["name"]), str(row["component"]), str(row.get("title", row["name"])),
-            tuple(row["keys"]), row.get("follows"), depths.get(str(row["name"])),
+            row["name"], str(row["component"]), str(row.get("title", row["name"])),
+            tuple(row["keys"]), None if row.get("follows") is None else str(row["follows"]), depths.get(row["name"]),
         )
         for row in rows
     )  # fmt: skip
@@ -143,10 +145,16 @@ def _rows(entry: Any, where: str) -> Iterable[dict[str, Any]]:
         raise PlanError(f"Every block of the map {where} needs name, component and keys.")
     if not isinstance(entry["keys"], list) or not all(isinstance(key, str) for key in entry["keys"]):
         raise PlanError(f"The keys of block {entry['name']} in the map {where} must be a list of patterns.")
-    if "from" not in entry:
-        yield dict(entry)
+    if not {"from", "to"} & set(entry):
+        yield {**entry, "name": str(entry["name"])}
         return
-    for n in range(int(entry["from"]), int(entry["to"]) + 1):
+    first, last = entry.get("from"), entry.get("to")
+    if type(first) is not int or type(last) is not int or not 0 <= first <= last < _MOST_ROWS:
+        raise PlanError(
+            f"Block {entry['name']} of the map {where} needs whole numbers for from and to, in order, "
+            f"below {_MOST_ROWS}."
+        )
+    for n in range(first, last + 1):
         name = str(entry["name"]).replace("{n}", f"{n:02d}")
         yield {**entry, "name": name, "title": str(entry.get("title", name)).replace("{n}", str(n)),
                "keys": [key.replace("{n}", str(n)) for key in entry["keys"]]}  # fmt: skip
@@ -154,17 +162,23 @@ def _rows(entry: Any, where: str) -> Iterable[dict[str, Any]]:
 
 def _depths(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Depth along the UNet, which presets and curves are drawn over: its blocks without ``follows``."""
-    names = [str(row["name"]) for row in rows if row["component"] == "unet" and not row.get("follows")]
+    names = [row["name"] for row in rows if row["component"] == "unet" and not row.get("follows")]
     return {name: i / (len(names) - 1) if len(names) > 1 else 0.0 for i, name in enumerate(names)}
 
 
 def _check(blocks: tuple[Block, ...], where: str) -> Iterable[Problem]:
-    names = [block.name for block in blocks]
-    for name in {name for name in names if names.count(name) > 1}:
-        yield Problem(where, f"The block map {where} names the block {name} twice.")
+    names = [block.name.casefold() for block in blocks]
     for block in blocks:
-        if block.follows is not None and block.follows not in names:
-            yield Problem(where, f"Block {block.name} of {where} follows '{block.follows}', which does not exist.")
+        if names.count(block.name.casefold()) > 1:
+            yield Problem(where, f"The block map {where} names the block {block.name} twice.")
+    leaders = {block.name: block.component for block in blocks if block.follows is None}
+    for block in blocks:
+        if block.follows is not None and leaders.get(block.follows) != block.component:
+            yield Problem(
+                where,
+                f"Block {block.name} of {where} follows '{block.follows}', which is no block of {block.component} "
+                "with a value of its own.",
+            )
         for pattern in block.patterns:
             try:
                 re.compile(pattern)

@@ -14,7 +14,10 @@ __all__ = ["ComponentGuide", "Group", "Guide", "Strategy"]
 
 @dataclass(frozen=True)
 class Group(Noun):
-    """Blocks that share one value. `blocks` are names, wildcards (``IN*``) or ranges (``IN00-IN05``)."""
+    """Blocks that share one value. `blocks` are names, wildcards (``IN*``) or ranges (``IN00-IN05``).
+
+    Groups of the same name share one value, in different components too.
+    """
 
     name: str
     blocks: tuple[str, ...]
@@ -53,9 +56,10 @@ class Guide(Noun):
 
     Attributes:
         components: Components left out are kept from the base.
-        bounds: Parameter name, block name, method parameter, or a wildcard over parameter names, to its
-            bound. The most specific entry wins: exact parameter name, then block name, then the longest
-            wildcard, then method parameter.
+        bounds: Parameter name (``IN05_alpha``), block, group or component name, a wildcard over these, or
+            method parameter, to its bound. The most specific entry wins: exact parameter name, then block,
+            group or component, then the longest wildcard, then method parameter. A method parameter that no
+            strategy searches takes only a fixed value, from an entry that ends in its name.
     """
 
     components: tuple[ComponentGuide, ...]

@@ -71,30 +71,53 @@ def read_header(path: Path) -> CheckpointHeader:
             raw = file.read(length)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist; refresh the list and choose again.") from error
-    except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{path.name or path} cannot be read: {reason}.") from error
     try:
         content = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path.name} has a broken safetensors header; get a fresh copy.") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path.name} has a broken safetensors header; get a fresh copy.")
-    metadata = content.pop("__metadata__", None) or {}
-    if not isinstance(metadata, dict):
+    metadata = content.pop("__metadata__", None)
+    metadata = {} if metadata is None else metadata
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise CheckpointError(f"{path.name} has broken metadata in its header; get a fresh copy.")
     data_bytes = file_bytes - 8 - length
-    tensors = {str(key): _tensor(path, str(key), entry, data_bytes) for key, entry in content.items()}
-    if not tensors:
+    if not content:
         raise CheckpointError(f"{path.name} holds no tensors; choose another file.")
-    return CheckpointHeader(path, tensors, {str(k): str(v) for k, v in metadata.items()}, file_bytes)
+    tensors: dict[str, TensorInfo] = {}
+    spans: list[tuple[int, int, str]] = []
+    for key, entry in content.items():
+        begin, tensors[key] = _tensor(path, key, entry, data_bytes)
+        spans.append((begin, begin + tensors[key].nbytes, key))
+    _check_layout(path, spans, data_bytes)
+    return CheckpointHeader(path, tensors, metadata, file_bytes)
 
 
-def _tensor(path: Path, key: str, entry: Any, data_bytes: int) -> TensorInfo:
+def _check_layout(path: Path, spans: list[tuple[int, int, str]], data_bytes: int) -> None:
+    """Tensors follow one another without gaps or overlaps, to the end of the file: the format's own rule."""
+    position = 0
+    for begin, end, key in sorted(spans):
+        if begin != position:
+            raise CheckpointError(
+                f"{path.name} is inconsistent: '{key}' begins at byte {begin} of the data where {position} was "
+                "expected; get a fresh copy."
+            )
+        position = end
+    if position != data_bytes:
+        raise CheckpointError(
+            f"{path.name} holds {data_bytes - position} bytes that belong to no tensor; get a fresh copy."
+        )
+
+
+def _tensor(path: Path, key: str, entry: Any, data_bytes: int) -> tuple[int, TensorInfo]:
     try:
-        dtype, shape, (begin, end) = str(entry["dtype"]), tuple(entry["shape"]), entry["data_offsets"]
-        integers = all(type(n) is int and n >= 0 for n in (*shape, begin, end))
+        dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+        integers = isinstance(dtype, str) and all(type(n) is int and n >= 0 for n in (*shape, begin, end))
         size = math.prod(shape) * DTYPE_BYTES[dtype] if dtype in DTYPE_BYTES else end - begin
-        consistent = integers and size == end - begin
+        consistent = integers and begin <= end and size == end - begin
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path.name} describes the tensor '{key}' wrongly; get a fresh copy.") from error
     if not consistent:
@@ -104,4 +127,4 @@ def _tensor(path: Path, key: str, entry: Any, data_bytes: int) -> TensorInfo:
             f"{path.name} is truncated: '{key}' ends {end - data_bytes} bytes after the end of the file; "
             "download or copy it again."
         )
-    return TensorInfo(dtype, shape, size)
+    return begin, TensorInfo(dtype, shape, size)

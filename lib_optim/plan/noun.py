@@ -52,7 +52,7 @@ class Noun:
         label = where or cls.__name__
         if not isinstance(data, Mapping):
             raise PlanError([Problem(where, f"{label} must be an object, not {_kind(data)}.")])
-        values = dict(data)
+        values = {str(key): value for key, value in data.items()}
         version = values.pop("version", cls.VERSION)
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
             raise PlanError([Problem(where, f"{label} has no readable version number ({version!r}).")])
@@ -143,17 +143,38 @@ def _convert_container(hint: Any, origin: Any, value: Any, path: str) -> Any:
         if not isinstance(value, list | tuple):
             raise _wrong(path, "a list", value)
         item = typing.get_args(hint)[0]
-        return tuple(_convert(item, entry, f"{path}[{i}]") for i, entry in enumerate(value))
+        return tuple(_convert_all(item, {f"{path}[{i}]": entry for i, entry in enumerate(value)}).values())
     if not isinstance(value, Mapping):
         raise _wrong(path, "an object", value)
     item = typing.get_args(hint)[1]
-    return {str(key): _convert(item, entry, f"{path}.{key}") for key, entry in value.items()}
+    entries = _convert_all(item, {f"{path}.{key}": entry for key, entry in value.items()})
+    return dict(zip(map(str, value), entries.values(), strict=True))
+
+
+def _convert_all(hint: Any, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert every entry, by its path; one problem does not hide the next."""
+    converted: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for path, entry in entries.items():
+        try:
+            converted[path] = _convert(hint, entry, path)
+        except PlanError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise PlanError(problems)
+    return converted
 
 
 def _float(value: Any, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong(path, "a finite number", value)
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond every float
+        number = math.inf
+    if not math.isfinite(number):
+        raise _wrong(path, "a finite number", value)
+    return number
 
 
 def _int(value: Any, path: str) -> int:

@@ -14,8 +14,10 @@ from lib_optim.plan.noun import Noun
 
 __all__ = ["FORBIDDEN_OVERRIDES", "OWN_FIELDS", "ImageJob", "Payload", "jobs_of", "load_payload"]
 
-# These swap models inside a generation, so that the image would not show the merge (hosts.md section 7).
-FORBIDDEN_OVERRIDES = ("sd_model_checkpoint", "sd_vae", "forge_additional_modules")
+# These swap or reload models inside a generation, so that the image would not show the merge.
+FORBIDDEN_OVERRIDES = (
+    "sd_model_checkpoint", "sd_vae", "sd_unet", "forge_additional_modules", "forge_unet_storage_dtype",
+)  # fmt: skip
 MAX_SEED = 2**32 - 1
 
 
@@ -43,10 +45,10 @@ class Payload(Noun):
         styles: Names of the host's styles.
         tiling: Seamless textures.
         restore_faces: The host's face restoration.
-        eta: Sampler noise; None takes the host's default.
-        s_churn: Sampler churn.
-        s_tmin: Sampler churn range.
-        s_noise: Sampler noise.
+        eta: Sampler noise, 0 to 1; None takes the host's default.
+        s_churn: Sampler churn, 0 to 100.
+        s_tmin: Noise level below which churn ends, 0 to 10.
+        s_noise: Noise that churn adds, 0 to 2.
         enable_hr: Hires fix.
         hr_scale: Hires fix factor.
         hr_upscaler: Hires fix upscaler.
@@ -99,7 +101,9 @@ class Payload(Noun):
             f.name
             for f in dataclasses.fields(self)
             if getattr(self, f.name) != _default(f) and f.name not in OWN_FIELDS
-        )
+            # without a strength the variation seed changes nothing, and a plan draws one for every payload
+            and (f.name != "subseed" or self.subseed_strength > 0)
+        )  # fmt: skip
 
     def problems(self, where: str) -> list[Problem]:
         """Return what is out of range, a sentence each."""
@@ -108,12 +112,15 @@ class Payload(Noun):
             ("batch_size", 1, 64), ("n_iter", 1, 64), ("seed", -1, MAX_SEED), ("subseed", -1, MAX_SEED),
             ("subseed_strength", 0, 1), ("clip_skip", 1, 12), ("hr_scale", 1, 8),
             ("hr_second_pass_steps", 0, 150), ("denoising_strength", 0, 1), ("score_weight", 0, 1e6),
+            ("s_churn", 0, 100), ("s_tmin", 0, 10), ("s_noise", 0, 2),
         )  # fmt: skip
         found = [
             Problem(f"{where}.{name}", f"Payload '{self.name}': {name} must lie between {low:g} and {high:g}.")
             for name, low, high in limits
             if not low <= getattr(self, name) <= high
         ]
+        if self.eta is not None and not 0 <= self.eta <= 1:
+            found.append(Problem(f"{where}.eta", f"Payload '{self.name}': eta must lie between 0 and 1."))
         found += [
             Problem(f"{where}.{name}", f"Payload '{self.name}': {name} must be a multiple of 8.")
             for name in ("width", "height")
@@ -167,6 +174,10 @@ def jobs_of(payloads: tuple[Payload, ...]) -> tuple[ImageJob, ...]:
     return tuple(jobs)
 
 
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
 def load_payload(path: Path) -> tuple[Payload, ...]:
     """Read ``payloads/*.json``: one payload as an object, or several as a list. The name defaults to the file's.
 
@@ -174,12 +185,15 @@ def load_payload(path: Path) -> tuple[Payload, ...]:
         PlanError: The file cannot be read, is not JSON (with line number), or has unknown or wrong fields.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise PlanError(f"{path.name}, line {error.lineno}: not valid JSON ({error.msg}).") from error
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise PlanError(f"{path.name} cannot be read: {error}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PlanError(f"{path.name} cannot be read: {reason}.") from error
     entries = data if isinstance(data, list) else [data]
+    if not entries:
+        raise PlanError(f"{path.name} holds no payload; write an object, or a list of objects.")
     payloads: list[Payload] = []
     problems: list[Problem] = []
     for i, entry in enumerate(entries):

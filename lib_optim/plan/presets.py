@@ -122,9 +122,9 @@ def preset(name: str) -> Preset:
 def preset_values(row: Preset, space: Space, blocks: BlockMap) -> dict[str, Value] | None:
     """Return the point of `space` that `row` stands for, or None where it does not fit.
 
-    A parameter that spans several blocks takes the mean over them. Parameters other than the mixing weight
-    take the method's default. It does not fit if a value lies out of bounds, a default is missing, or the
-    space has no mixing weight at all.
+    A parameter that spans several blocks takes the mean over them, in steps the nearest step. Parameters other
+    than the mixing weight take the method's default. It does not fit if a value lies out of bounds, a choice
+    lacks it, a default is missing, or the space has no mixing weight at all.
     """
     if not any(p.method_parameter in MIXING_PARAMETERS for p in space.parameters):
         return None
@@ -138,16 +138,10 @@ def preset_values(row: Preset, space: Space, blocks: BlockMap) -> dict[str, Valu
 
 
 def _value(row: Preset, parameter: Parameter, blocks: BlockMap) -> Value | None:
-    if parameter.method_parameter not in MIXING_PARAMETERS or parameter.bound.kind != "float":
+    if parameter.method_parameter not in MIXING_PARAMETERS:
         return parameter.default
-    weights = [_weight(row, blocks.block(name).depth) for name in parameter.blocks if not _follows(blocks, name)]
-    weights = weights or [row.base]
-    return min(max(sum(weights) / len(weights), 0.0), 1.0)
-
-
-def _weight(row: Preset, depth: float | None) -> float:
-    return row.base if depth is None else row.curve(depth)
-
-
-def _follows(blocks: BlockMap, name: str) -> bool:
-    return blocks.block(name).follows is not None
+    members = [blocks.block(name) for name in parameter.blocks]
+    # A block that follows another counts only where it is alone: then it takes its leader's place on the curve.
+    leaders = [block for block in members if block.follows is None] or [blocks.block(b.follows or "") for b in members]
+    weights = [row.base if block.depth is None else row.curve(block.depth) for block in leaders]
+    return parameter.bound.nearest(min(max(sum(weights) / len(weights), 0.0), 1.0))

@@ -90,7 +90,7 @@ class RunPlan(Noun):
     seed: int = 0
 
     def with_drawn_seeds(self) -> RunPlan:
-        """Return the plan with every payload seed of -1 replaced by one derived from `seed`."""
+        """Return the plan with every payload seed and variation seed of -1 replaced by one derived from `seed`."""
         drawn = random.Random(f"payload seeds {self.seed}")
         payloads = tuple(
             dataclasses.replace(

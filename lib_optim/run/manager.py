@@ -166,7 +166,7 @@ class RunManager:
         return target
 
     def snapshot(self, since: int = 0, also: Sequence[int] = ()) -> dict[str, Any]:
-        """Return the state of the run as JSON (docs/api.md); `also`: further trials whose images are wanted."""
+        """Return the state of the run as JSON (see `RunView.snapshot`); `also`: more trials whose images are wanted."""
         progress = self.host.progress() if self.active else None
         return self.view.snapshot(since, (progress.step, progress.steps) if progress else None, also)
 

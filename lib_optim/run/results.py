@@ -81,7 +81,9 @@ class TrialTable:
     def rewrite(self, rows: Sequence[tuple[Trial, Sequence[Score]]]) -> None:
         """Write the whole table anew."""
         head = ["trial", "state", "value", "origin", "recipe", "merge_s", "generate_s", "score_s", "restore_s"]
-        lines = [head + [f"score:{name}" for name in self._scorers] + self._parameters + ["reason"]]
+        lines: list[Sequence[object]] = [
+            head + [f"score:{name}" for name in self._scorers] + self._parameters + ["reason"]
+        ]
         lines += [self._row(trial, scores) for trial, scores in rows]
         write_atomic(self._path, "".join(map(_csv_line, lines)))
 

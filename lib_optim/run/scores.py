@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,13 @@ from lib_optim.plan.errors import RunError, ScorerError
 from lib_optim.plan.records import ImageRecord, Score
 from lib_optim.plan.scorers import MANUAL
 from lib_optim.run.control import Control
+from lib_optim.run.folder import RunFolder
+from lib_optim.run.results import read_image
 from lib_optim.run.store import Store
 from lib_optim.run.view import RunView
+from lib_optim.scoring.base import context_of
 from lib_optim.scoring.combine import image_value, trial_value
+from lib_optim.scoring.prompts import scoring_text
 from lib_optim.scoring.worker import ScoringWorker
 
 if TYPE_CHECKING:
@@ -51,7 +54,9 @@ class ScoreBook:
         self.manual = any(spec.id == MANUAL for spec in self._specs)
         automatic = tuple(spec for spec in self._specs if spec.id != MANUAL)
         self._automatic = tuple(spec.id for spec in automatic)
-        self._worker = ScoringWorker(automatic, scorers_dir, self._scored, self._failed) if automatic else None
+        self._worker: ScoringWorker | None = None
+        if automatic:
+            self._worker = ScoringWorker(automatic, scorers_dir, self._scored, self._failed, view.say)
 
     def load(self, trial: int) -> None:
         """Take over what the store knows of a trial."""
@@ -71,18 +76,20 @@ class ScoreBook:
         if image is not None:
             self._submit(record, image)
 
-    def rescore_missing(self, trial: int, read: Callable[[str], Image.Image]) -> None:
+    def rescore_missing(self, trial: int, folder: RunFolder) -> None:
         """Have images scored that an interrupted session left without all automatic scores."""
         with self._guard:
             self._errors.pop(trial, None)
             todo = [
                 image
                 for image in self._images.get(trial, {}).values()
-                if not image.skipped and not set(self._automatic) <= set(self._scores_of(trial, image.index))
+                if not image.skipped
+                and (folder.path / image.file).is_file()
+                and not set(self._automatic) <= set(self._scores_of(trial, image.index))
             ]
             self._update_waiting()
         for image in todo:
-            self._submit(image, read(image.file))
+            self._submit(image, read_image(folder, image.file))
 
     def wait_for_scorers(self, trial: int) -> None:
         """Wait until every submitted image is scored.
@@ -110,13 +117,6 @@ class ScoreBook:
                 and self._jobs[index].payload.score_weight > 0
                 and MANUAL not in self._scores_of(trial, index)
             ]
-
-    def forget_waiting(self, trial: int) -> None:
-        """Stop asking for scores of a trial that has ended."""
-        with self._guard:
-            self._view.set_waiting(set())
-            if not self._view.trial(trial):
-                self._images.pop(trial, None)
 
     def value(self, trial: int) -> float:
         """Return the trial's combined score.
@@ -166,11 +166,10 @@ class ScoreBook:
     def _submit(self, record: ImageRecord, image: Image.Image) -> None:
         if self._worker is None:
             return
-        payload = self._jobs[record.index].payload
-        if payload.score_weight > 0:
-            self._worker.submit(
-                record.trial, record.index, image, payload.caption or payload.prompt, record.payload, record.seed
-            )
+        job = self._jobs[record.index]
+        if job.payload.score_weight > 0:
+            text = scoring_text(job.payload)
+            self._worker.submit(record.trial, record.index, image, text, context_of(job))
 
     def _scored(self, trial: int, image: int, scorer: str, raw: float) -> None:
         with self._guard:

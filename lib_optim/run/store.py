@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from lib_optim.plan.errors import StoreError
 from lib_optim.plan.records import ImageRecord, Score, Trial
@@ -131,7 +132,7 @@ class Store:
         """Return the images of `trial` (of all trials if None), by trial and index."""
         where, arguments = ("", ()) if trial is None else ("WHERE trial=?", (trial,))
         rows = self._all(f'SELECT * FROM images {where} ORDER BY trial, "index"', arguments)
-        return [ImageRecord(*row[:8], skipped=bool(row[8])) for row in rows]
+        return [ImageRecord(*row) for row in ((*r[:8], bool(r[8])) for r in rows)]
 
     def add_score(self, score: Score) -> bool:
         """Append a score; one of the same scorer for the same image is marked removed first.
@@ -171,7 +172,7 @@ class Store:
             f"SELECT trial, image, scorer, raw, request, removed, created FROM scores {where} ORDER BY id",
             arguments,
         )
-        return [Score(*row[:5], removed=bool(row[5]), created=row[6]) for row in rows]
+        return [Score(*row) for row in ((*r[:5], bool(r[5]), r[6]) for r in rows)]
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -189,13 +190,13 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise StoreError(f"The run's database cannot be written: {error}; is the disk full?") from error
 
-    def _all(self, query: str, arguments: tuple[object, ...] = ()) -> list[tuple]:  # type: ignore[type-arg]
+    def _all(self, query: str, arguments: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         with self._guard:
             try:
                 return self._db.execute(query, arguments).fetchall()
             except sqlite3.Error as error:
                 raise StoreError(f"The run's database cannot be read: {error}.") from error
 
-    def _one(self, query: str) -> tuple | None:  # type: ignore[type-arg]
+    def _one(self, query: str) -> tuple[Any, ...] | None:
         rows = self._all(query)
         return rows[0] if rows else None

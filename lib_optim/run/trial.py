@@ -40,7 +40,12 @@ class TrialRunner:
         self._run = worker
         self._trial = trial
         self._seconds: dict[str, float] = dict(trial.seconds)
-        self._done = {image.index for image in worker.store.images(trial.number)}
+        # An image whose file vanished is made again: same weights, same seed, same picture.
+        self._done = {
+            image.index
+            for image in worker.store.images(trial.number)
+            if image.skipped or (worker.folder.path / image.file).is_file()
+        }
         self._unasked = 0
         self._recipe = worker.recipe(trial.values)
         if trial.recipe and trial.recipe != self._recipe.digest:

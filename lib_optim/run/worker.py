@@ -20,7 +20,7 @@ from lib_optim.plan.records import ImageRecord, Trial, TrialState
 from lib_optim.run.check import Resolved
 from lib_optim.run.control import Control, StopRun
 from lib_optim.run.folder import RunFolder, write_atomic
-from lib_optim.run.results import TrialTable, read_image
+from lib_optim.run.results import TrialTable
 from lib_optim.run.saving import open_merger, save_trial
 from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunWorker"]
 
+ENDED = ("complete", "failed", "skipped")
 _FAILURES_IN_A_ROW = 5
 _log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class RunWorker:
         self._before: HostState | None = None
         self._pass = store.last_pass() or 0
         self._trials = {trial.number: trial for trial in store.trials()}
+        self._guard = threading.RLock()  # human scores change finished trials from other threads
         self._at_end: list[Callable[[], None]] = []
         self.thread = threading.Thread(target=self._main, name=f"optim {folder.name}", daemon=True)
 
@@ -156,11 +158,11 @@ class RunWorker:
         self.folder.write_plan(plan)
         self.merger = open_merger(self.resolved)
         for trial in self._trials.values():
-            if trial.state in ("complete", "failed", "skipped"):
+            if trial.state in ENDED:
                 self._search.add(trial)
             self.book.load(trial.number)
             self.view.put_trial(trial)
-        finished = [t for t in self._trials.values() if t.state in ("complete", "failed", "skipped")]
+        finished = [t for t in self._trials.values() if t.state in ENDED]
         self._table.rewrite([(t, self.store.scores(t.number)) for t in finished])
 
     def _loop(self) -> None:
@@ -182,11 +184,25 @@ class RunWorker:
                 trial = self._end(self._trials[trial.number], "failed", reason)
                 self.view.error(f"Trial {trial.number}: {reason}")
                 failures += 1
+                self._check_after_failure()
             self.trials_since_start += 1
             if failures >= _FAILURES_IN_A_ROW:
                 failures = 0
                 self.control.pause()
                 self._pause(f"{_FAILURES_IN_A_ROW} trials in a row failed, the last one because: {trial.reason}")
+
+    def _check_after_failure(self) -> None:
+        """Look at every live tensor: whatever failed, the next trial must begin from the originals."""
+        if self._session is None:
+            return
+        try:
+            with self.exclusive():
+                self._session.check(thorough=True)
+        except OptimError as error:
+            _log.exception("After the failure")
+            self._session_lost()
+            self.control.pause()
+            self._pause(str(error))
 
     def _next_trial(self) -> Trial:
         """Return the trial that an earlier session left unfinished, or a new one."""
@@ -195,7 +211,8 @@ class RunWorker:
                 return trial
         number = max(self._trials, default=-1) + 1
         started = time.perf_counter()
-        suggestion = self._search.suggest(number)
+        with self._guard:
+            suggestion = self._search.suggest(number)
         _log.info("Trial %d: %s, suggested in %.3f s", number, suggestion.origin, time.perf_counter() - started)
         recipe = self.recipe(suggestion.values).digest
         return self._put(Trial(number, "running", suggestion.values, suggestion.origin, recipe, started=time.time()))
@@ -203,10 +220,10 @@ class RunWorker:
     def _work(self, trial: Trial) -> Trial:
         runner = TrialRunner(self, trial)
         self.view.set_current(trial.number, len(self.resolved.jobs) - len(runner.remaining))
-        self.book.rescore_missing(trial.number, lambda file: read_image(self.folder, file))
+        self.book.rescore_missing(trial.number, self.folder)
         while runner.remaining:
             if self.control.pausing:
-                self._pause("Paused. Your own model is loaded; continue when you like.")
+                self._pause("Paused. Your own model is back; continue when you like.")
             self.view.set_state("running", f"Trial {trial.number}: merging and generating.")
             try:
                 trial = self._put(runner.make_images(self._open_session()))
@@ -248,17 +265,22 @@ class RunWorker:
         return ended
 
     def _finished(self, trial: Trial) -> None:
-        self.book.forget_waiting(trial.number)
-        self._search.add(trial)
+        self.view.set_waiting(set())
+        with self._guard:
+            self._search.add(trial)
         self._table.append(trial, self.store.scores(trial.number))
 
     def _put(self, trial: Trial) -> Trial:
-        self._trials[trial.number] = trial
-        self.store.put_trial(trial, self._pass)  # record first, then the study, then the page
-        self.view.put_trial(trial)
-        return trial
+        with self._guard:
+            self._trials[trial.number] = trial
+            self.store.put_trial(trial, self._pass)  # record first, then the study, then the page
+            self.view.put_trial(trial)
+            return trial
 
     def _pause(self, sentence: str) -> None:
+        """Wait for Continue, with the host's first state back in place."""
+        with self._logged("giving the model back"):
+            self._give_back()
         self.view.set_state("paused", sentence)
         _log.info("Paused: %s", sentence)
         self.control.wait(lambda: not self.control.pausing)
@@ -343,10 +365,14 @@ class RunWorker:
         self.host.report(text, done, progress["trials"] * per_trial)
 
     def rescored(self, number: int) -> None:
-        """Take over a human score that changed after its trial was complete."""
-        trial = self._trials.get(number)
-        if trial is not None and trial.state == "complete":
-            trial = dataclasses.replace(trial, value=self.book.value(number))
+        """Take over a human score that changed after its trial was complete; without one it waits again."""
+        with self._guard:
+            trial = self._trials.get(number)
+            if trial is None or trial.state != "complete":
+                return
+            waits = bool(self.book.waiting(number))
+            value = None if waits else self.book.value(number)
+            trial = dataclasses.replace(trial, state="waiting" if waits else "complete", value=value)
             self._put(trial)
             self._search.add(trial)
 

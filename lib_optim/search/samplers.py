@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -53,10 +54,13 @@ def _tpe(seed: int, options: Mapping[str, Any]) -> optuna.samplers.BaseSampler:
 
 
 def _gp(seed: int, options: Mapping[str, Any]) -> optuna.samplers.BaseSampler:
+    import optuna
     from optuna.samplers import GPSampler
 
     # The objective is deterministic: prompts and seeds are the same in every trial.
-    return GPSampler(seed=seed, n_startup_trials=options["n_startup_trials"], deterministic_objective=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return GPSampler(seed=seed, n_startup_trials=options["n_startup_trials"], deterministic_objective=True)
 
 
 def _random(seed: int, options: Mapping[str, Any]) -> optuna.samplers.BaseSampler:

@@ -9,6 +9,7 @@ state is ever unpickled.
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -102,12 +103,13 @@ class Search:
         import optuna
 
         if trial.number not in self._frozen:
-            complete = trial.state == "complete"
+            value = trial.value if trial.state == "complete" else None
+            complete = value is not None and math.isfinite(value)
             self._frozen[trial.number] = optuna.trial.create_trial(
                 state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.FAIL,
                 params=dict(trial.values),
                 distributions=dict(distributions),
-                value=trial.value if complete else None,
+                value=value if complete else None,
             )
         return self._frozen[trial.number]
 

@@ -124,8 +124,12 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_there(tmp_path: Path) ->
     store.put_trial(TRIAL, 1)
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
     store._db.execute(f"PRAGMA max_page_count={pages + 1}")
-    with pytest.raises(StoreError, match="disk full"):
+
+    def fill() -> None:
         for n in range(1, 200):
             store.put_trial(Trial(n, "complete", {"x": 1.0}, "o", reason="r" * 4000), 1)
+
+    with pytest.raises(StoreError, match="disk full"):
+        fill()
     assert store.trials()[0] == TRIAL
     store.close()
