@@ -1,0 +1,28 @@
+"""The one door to sd-mecha, imported when first used (it takes 1.5 s and pulls in torch)."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import Any
+
+__all__ = ["VERSIONS", "merge_registry", "sd_mecha"]
+
+VERSIONS = ">=1.1.3,<1.2"
+"""The sd-mecha releases whose inner workings the compiled executor was written for."""
+
+
+@functools.cache
+def sd_mecha() -> Any:
+    """Return the sd_mecha module, its builtin methods registered."""
+    with warnings.catch_warnings():
+        # It wants a C version of fuzzywuzzy, which serves its error messages only.
+        warnings.filterwarnings("ignore", message=".*python-Levenshtein.*")
+        import sd_mecha as module
+    return module
+
+
+def merge_registry() -> dict[str, Any]:
+    """Return every merge method that is registered now, by identifier, sorted."""
+    methods = sd_mecha().extensions.merge_methods
+    return {method.identifier: method for method in sorted(methods.get_all(), key=lambda m: m.identifier)}
