@@ -1,0 +1,139 @@
+"""The scorers, as rows of data: the tab, the plan check, the docs and the combination all read these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lib_optim.plan.errors import PlanError, Problem, ScorerError
+from lib_optim.plan.nearest import did_you_mean
+from lib_optim.plan.scorers import MANUAL
+from lib_optim.scoring import clipscore, imagereward, similarity, technical
+from lib_optim.scoring.base import OptionRow, Scorer, ScorerRow
+
+__all__ = ["scorer_row", "scorer_rows"]
+
+_MB = 10**6
+
+
+def scorer_rows() -> tuple[ScorerRow, ...]:
+    """Return all scorers, in the order in which they are shown."""
+    return _ROWS
+
+
+def scorer_row(scorer: str) -> ScorerRow:
+    """Return the row of the scorer with the id `scorer`.
+
+    Raises:
+        PlanError: There is none; names the nearest.
+    """
+    for row in _ROWS:
+        if row.id == scorer:
+            return row
+    ids = [row.id for row in _ROWS]
+    sentence = f"'{scorer}' is not a scorer; there are {', '.join(ids)}.{did_you_mean(scorer, ids)}"
+    raise PlanError([Problem("scorers", sentence)])
+
+
+def _no_build(options: Mapping[str, Any], models_dir: Any) -> Scorer:
+    del options, models_dir
+    raise ScorerError("Scores of 'manual' come from the user's clicks; there is nothing to build.")
+
+
+_FOLDER = OptionRow("folder", "Folder with the weight files (empty: the scorers' models folder)", "path", "")
+_DOWNLOAD = OptionRow("download", "Download missing weights", "bool", False)
+
+_ROWS: tuple[ScorerRow, ...] = (
+    ScorerRow(
+        id="imagereward",
+        title="ImageReward",
+        measures="What people prefer among pictures of the same prompt: fidelity to it, then looks.",
+        fooled_by="Tag lists (it reads 33 word pieces, written as sentences), saturated colours, big centred subjects.",
+        reads_prompt=True,
+        typical=(-2.0, 1.5),
+        licence="Apache-2.0 (THUDM/ImageReward); vocabulary Apache-2.0 (google-bert/bert-base-uncased)",
+        memory=1_790 * _MB,
+        weights=(imagereward.WEIGHTS, imagereward.VOCABULARY),
+        packages=(),
+        options=(_FOLDER, _DOWNLOAD),
+        build=imagereward.build,
+        check=imagereward.check,
+    ),
+    ScorerRow(
+        id="clipscore",
+        title="CLIPScore",
+        measures="How well the picture fits the prompt: 2.5 times the cosine of their CLIP embeddings.",
+        fooled_by="Written words in the picture, and a prompt of more than 75 tokens, of which it reads the beginning.",
+        reads_prompt=True,
+        typical=(0.4, 0.85),
+        licence="MIT (laion, ViT-B-32 laion2b_s34b_b79k); others as their files say",
+        memory=605 * _MB,
+        weights=(clipscore.weight_file(clipscore.MODEL, clipscore.TAG),),
+        packages=("open_clip",),
+        options=(
+            OptionRow("model", "open_clip's name of the model", "text", clipscore.MODEL),
+            OptionRow("weights", "File with its weights (empty: the published ones below)", "path", ""),
+            OptionRow("tag", "Published weights", "text", clipscore.TAG),
+            OptionRow(
+                "normalise",
+                "Pixel normalisation of the weights (half: mean and deviation .5)",
+                "choice",
+                "clip",
+                choices=("clip", "half"),
+            ),
+            _FOLDER,
+            _DOWNLOAD,
+        ),
+        build=clipscore.build,
+        check=clipscore.check,
+    ),
+    ScorerRow(
+        id="technical",
+        title="Technical quality",
+        measures="Sharp, clean, well exposed pictures with contrast and without garish colour; 0 for a blank one.",
+        fooled_by="Any sharp picture, whatever it shows; soft styles and fine texture lose, bokeh does not.",
+        reads_prompt=False,
+        typical=(0.3, 0.9),
+        licence="none needed (no weights)",
+        memory=0,
+        weights=(),
+        packages=(),
+        options=(),
+        build=technical.build,
+        devices=("cpu",),
+    ),
+    ScorerRow(
+        id="similarity",
+        title="Similarity to a reference",
+        measures="Same colours and same structure, pixel by pixel, as a reference picture.",
+        fooled_by="Knows nothing of content: a shifted or mirrored copy counts as different.",
+        reads_prompt=False,
+        typical=(0.2, 1.0),
+        licence="none needed (no weights)",
+        memory=0,
+        weights=(),
+        packages=(),
+        options=(
+            OptionRow("reference", "Reference image, or a folder of <payload>-<seed>.png", "image", "", required=True),
+        ),
+        build=similarity.build,
+        devices=("cpu",),
+        check=similarity.check,
+    ),
+    ScorerRow(
+        id=MANUAL,
+        title="My own eyes (0 to 10)",
+        measures="What you like, as a number from 0 to 10 per image.",
+        fooled_by="Tiredness, and a scale that drifts while you score.",
+        reads_prompt=False,
+        typical=(0.0, 10.0),
+        licence="none needed (no weights)",
+        memory=0,
+        weights=(),
+        packages=(),
+        options=(),
+        build=_no_build,
+        devices=("cpu",),
+        manual=True,
+    ),
+)

@@ -1,0 +1,206 @@
+"""The scoring thread: images in, raw scores out, while the next image is being generated."""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lib_optim.plan.errors import RunError, ScorerError
+from lib_optim.plan.scorers import ScorerSpec
+from lib_optim.scoring.base import ImageContext, Progress, Scorer, ScorerRow
+from lib_optim.scoring.registry import scorer_row
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["ScoringWorker"]
+
+_log = logging.getLogger(__name__)
+
+
+class _Work(NamedTuple):
+    trial: int
+    index: int
+    image: Image.Image
+    prompt: str
+    context: ImageContext
+
+
+class ScoringWorker:
+    """Scores images on one thread of its own, with the automatic scorers of a run.
+
+    Threads: every method may be called from any thread. The callbacks run on the scoring thread and must be
+    quick; what they raise is logged, and fails the trial if it came from `on_score`. Scorers are built at once,
+    loaded for the first image, and used by the scoring thread only.
+
+    A trial whose image could not be scored has failed: `on_error` is called once for it, and its other
+    images are dropped. A scorer that failed to load is loaded anew for the next trial.
+
+    Args:
+        specs: The scorers of the run; manual ones are left to the user.
+        models_dir: Where scorers' weights are kept.
+        on_score: Called with trial, image index, scorer id and raw score, in order of submission.
+        on_error: Called with trial and error, at most once per trial.
+        on_progress: Called with one sentence while weights load or download.
+
+    Raises:
+        ScorerError: A scorer cannot be built from its options.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ScorerSpec],
+        models_dir: Path,
+        on_score: Callable[[int, int, str, float], None],
+        on_error: Callable[[int, ScorerError], None],
+        on_progress: Progress | None = None,
+    ) -> None:
+        automatic = [(spec, scorer_row(spec.id)) for spec in specs if not scorer_row(spec.id).manual]
+        self._scorers = [(spec, row, row.build(spec.options, models_dir)) for spec, row in automatic]
+        self._on_score, self._on_error, self._on_progress = on_score, on_error, on_progress
+        self._queue: queue.SimpleQueue[_Work | Callable[[], None] | None] = queue.SimpleQueue()
+        self._loaded: set[str] = set()
+        self._failed: set[int] = set()
+        self._pending = 0
+        self._idle = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def scorers(self) -> tuple[str, ...]:
+        """Ids of the scorers it runs; empty for a purely manual run."""
+        return tuple(spec.id for spec, _, _ in self._scorers)
+
+    def submit(
+        self, trial: int, image_index: int, image: Image.Image, prompt: str, context: ImageContext | None = None
+    ) -> None:
+        """Queue one image. It must not be changed afterwards.
+
+        Args:
+            trial: Number of its trial.
+            image_index: Its position in the trial.
+            image: Any size and mode.
+            prompt: What it is compared with, as `prompts.scoring_text` gives it.
+            context: Payload and seed, which scorers with a reference per image need (see `base.context_of`).
+
+        Raises:
+            RunError: The worker is closed.
+        """
+        work = _Work(trial, image_index, image, prompt, context or ImageContext(index=image_index))
+        self._put(work)
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Wait until all that was submitted is scored or has failed; False if `timeout` seconds pass before."""
+        end = None if timeout is None else time.monotonic() + timeout
+        with self._idle:
+            while self._pending:
+                left = None if end is None else end - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                self._idle.wait(left)
+        return True
+
+    def unload(self) -> None:
+        """Free the scorers' memory once what is queued is done; the next image loads them again."""
+        self._put(self._unload_all)
+
+    def close(self) -> None:
+        """Drop what is queued, finish the image in work (a download just ends), unload, end the thread. Idempotent."""
+        with self._idle:
+            self._closed = True
+            thread = self._thread
+        if thread is not None:
+            self._queue.put(None)
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def _put(self, item: _Work | Callable[[], None]) -> None:
+        with self._idle:
+            if self._closed:
+                raise RunError("The run's scorers are already closed; start or resume the run first.")
+            self._pending += 1
+            self._queue.put(item)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="optim-scoring", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            try:
+                if self._closed:
+                    continue
+                if isinstance(item, _Work):
+                    self._score(item)
+                else:
+                    item()
+            except Exception:  # noqa: BLE001 (a callback's bug must not end the thread)
+                _log.exception("The scoring thread met an error that no scorer raised.")
+            finally:
+                with self._idle:
+                    self._pending -= 1
+                    self._idle.notify_all()
+        self._unload_all()
+        with self._idle:
+            while not self._queue.empty():
+                self._queue.get()
+            self._pending = 0
+            self._idle.notify_all()
+
+    def _score(self, work: _Work) -> None:
+        for spec, row, scorer in self._scorers:
+            if work.trial in self._failed:
+                return
+            try:
+                self._on_score(work.trial, work.index, spec.id, self._raw(spec, row, scorer, work))
+            except ScorerError as error:
+                self._fail(work.trial, error)
+            except Exception as error:  # noqa: BLE001 (whatever a scorer raises fails its trial only)
+                _log.exception("Scorer %s failed on %s of trial %d.", spec.id, work.context, work.trial)
+                reason = " ".join(str(error).split()) or type(error).__name__
+                self._fail(work.trial, ScorerError(f"The scorer {spec.id} failed on {work.context}: {reason}."))
+
+    def _raw(self, spec: ScorerSpec, row: ScorerRow, scorer: Scorer, work: _Work) -> float:
+        if spec.id not in self._loaded:
+            scorer.load(_device(spec, row), self._report)
+            self._loaded.add(spec.id)
+        raw = scorer.score([work.image], [work.prompt], [work.context])
+        if len(raw) != 1:
+            raise ScorerError(f"The scorer {spec.id} gave {len(raw)} scores for {work.context} instead of one.")
+        if isinstance(raw[0], bool) or not isinstance(raw[0], int | float) or not math.isfinite(raw[0]):
+            raise ScorerError(f"The scorer {spec.id} gave {raw[0]} for {work.context}, which is no score.")
+        return float(raw[0])
+
+    def _report(self, sentence: str) -> None:
+        if self._closed:
+            raise ScorerError("The run was closed while a scorer was loading.")
+        if self._on_progress is not None:
+            self._on_progress(sentence)
+
+    def _fail(self, trial: int, error: ScorerError) -> None:
+        self._failed.add(trial)
+        if not self._closed:
+            self._on_error(trial, error)
+
+    def _unload_all(self) -> None:
+        for spec, _, scorer in self._scorers:
+            self._loaded.discard(spec.id)
+            try:
+                scorer.unload()
+            except Exception:  # noqa: BLE001 (the other scorers must be unloaded too)
+                _log.exception("Scorer %s did not unload.", spec.id)
+
+
+def _device(spec: ScorerSpec, row: ScorerRow) -> str:
+    if spec.device != "auto":
+        return spec.device
+    if "cuda" not in row.devices:
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
