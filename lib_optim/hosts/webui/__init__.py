@@ -1,0 +1,1 @@
+"""What the adapters of the WebUI family share. Nothing here imports the WebUI before it is called."""

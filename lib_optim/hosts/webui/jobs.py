@@ -1,0 +1,116 @@
+"""``shared.state``: the WebUI's progress display and its Interrupt and Skip buttons."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from lib_optim.hosts.base import GenerationProgress
+
+__all__ = ["JobDesk"]
+
+
+class JobDesk:
+    """Announces work, tells our own interrupts from the user's, and reads progress.
+
+    The user's Interrupt sets `interrupted`, or with several images planned `stopping_generation` first. Ours uses
+    `skipped`, which ends an image just as fast and which the WebUI resets by itself at the next one, so that it cannot
+    be mistaken for the user's and cannot stop anything later.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._generating = False
+        self._cut = False  # our own interrupt hit the present image
+        self._stopped = False
+        self._preview: tuple[int, bytes] | None = None
+        self.task_id = ""
+        """Id of the job for the WebUI's ``/internal/progress``; empty while there is none."""
+
+    @contextlib.contextmanager
+    def job(self, title: str) -> Iterator[None]:
+        """Begin a job (clears the sticky flags), end it, and leave no flag behind."""
+        from modules import progress
+
+        state = _state()
+        self._stopped = False
+        task_id = f"task(optim-{uuid.uuid4().hex[:12]})"
+        progress.add_task_to_queue(task_id)
+        try:
+            state.begin(job=title)
+            # Else the hires pass of the first image doubles the number of images that we report.
+            state.processing_has_refined_job_count = True
+            progress.start_task(task_id)
+            self.task_id = task_id
+            yield
+        finally:
+            self._stopped = self.stop_requested()
+            self.task_id = ""
+            state.end()
+            state.skipped = state.interrupted = state.stopping_generation = False
+            state.textinfo = None
+            progress.finish_task(task_id)
+
+    @contextlib.contextmanager
+    def image(self) -> Iterator[None]:
+        """Mark the time in which an image is generated."""
+        with self._lock:
+            self._generating, self._cut = True, False
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._generating = False
+
+    def cut_short(self) -> bool:
+        """Tell whether the image just made may be partial, or whether we or the user wanted none."""
+        state = _state()
+        return self._cut or bool(state.interrupted or state.skipped)
+
+    def interrupt(self) -> None:
+        """End the image now being generated, if any."""
+        with self._lock:
+            if self._generating:
+                self._cut = True
+                _state().skip()
+
+    def stop_requested(self) -> bool:
+        """Tell whether the user pressed Interrupt since the job began."""
+        state = _state()
+        return self._stopped or bool(self.task_id and (state.interrupted or state.stopping_generation))
+
+    def report(self, text: str, done: int, total: int) -> None:
+        """Show `text` and `done` of `total` images."""
+        state = _state()
+        if self.task_id:
+            state.textinfo, state.job_no, state.job_count = text, done, total
+
+    def progress(self) -> GenerationProgress | None:
+        """Return where the image now being generated stands, or None."""
+        if not self._generating:
+            return None
+        state = _state()
+        ask = getattr(state, "set_current_image", None)
+        if ask is not None:
+            ask()
+        step, steps = int(state.sampling_step), int(state.sampling_steps)
+        return GenerationProgress(min(step, steps), steps, self._encoded(state.current_image, state.id_live_preview))
+
+    def _encoded(self, image: Any, number: int) -> bytes | None:
+        if image is None:
+            return None
+        if self._preview is None or self._preview[0] != number:
+            buffer = io.BytesIO()
+            image.convert("RGB").save(buffer, "JPEG", quality=85)
+            self._preview = (number, buffer.getvalue())
+        return self._preview[1]
+
+
+def _state() -> Any:
+    from modules import shared
+
+    return shared.state

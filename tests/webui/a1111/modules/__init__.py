@@ -1,0 +1,1 @@
+"""Test host: stands in for A1111's `modules`."""

@@ -1,0 +1,30 @@
+"""Test host: `modules.shared`; `folder` is set by the fixture before anything else is imported."""
+
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from tests.webui import parts
+
+folder = Path(os.environ["OPTIM_TEST_HOST"])
+config_filename = str(folder / "config.json")
+OptionInfo = parts.OptionInfo
+cmd_opts = SimpleNamespace(no_prompt_history=False)
+state = parts.State()
+opts = parts.Options(parts.default_options(()))
+opts.load(config_filename)
+loaded_hypernetworks = []
+hypernetworks = {}
+sd_upscalers = []
+
+
+class Shared(sys.modules[__name__].__class__):
+    @property
+    def sd_model(self):
+        from modules import sd_models
+
+        return sd_models.model_data.get_sd_model()
+
+
+sys.modules[__name__].__class__ = Shared
