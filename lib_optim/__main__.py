@@ -1,0 +1,148 @@
+"""The command line: the standalone tab, a run without a browser, the self-test.
+
+python -m lib_optim                      open the tab on 127.0.0.1
+python -m lib_optim run plan.json        run a plan, with a progress line
+python -m lib_optim resume FOLDER        go on with a run
+python -m lib_optim selftest             check this installation
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib_optim import __version__
+from lib_optim.plan.errors import OptimError, PlanError
+from lib_optim.plan.run_plan import RunPlan
+
+if TYPE_CHECKING:
+    from lib_optim.run.manager import RunManager
+
+__all__ = ["main"]
+
+DEFAULT_PORT = 7861
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status (0 fine, 1 failed, 2 wrong usage)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _COMMANDS[options.command](options)
+    except PlanError as error:
+        for problem in error.problems:
+            print(f"optim: {problem}", file=sys.stderr)
+    except OptimError as error:
+        print(f"optim: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("optim: interrupted", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="optim", description="Find the best merge of Stable Diffusion checkpoints.")
+    parser.add_argument("--version", action="version", version=f"optim {__version__}")
+    parser.add_argument("--data", type=Path, default=_ROOT, help="folder for models, outputs and caches")
+    parser.add_argument("--models", type=Path, default=None, help="folder with checkpoints (default: DATA/models)")
+    parser.add_argument("--device", default="", help="cpu, cuda or cuda:N (default: CUDA if there is one)")
+    parser.set_defaults(command="tab", port=DEFAULT_PORT, no_browser=False)
+    commands = parser.add_subparsers(metavar="command")
+    tab = commands.add_parser("tab", help="open the tab (the default)")
+    for target in (parser, tab):
+        target.add_argument("--port", type=int, default=DEFAULT_PORT, help="on 127.0.0.1")
+        target.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    tab.set_defaults(command="tab")
+    run = commands.add_parser("run", help="run a plan without a browser")
+    run.add_argument("plan", type=Path, help="plan.json")
+    run.set_defaults(command="run")
+    resume = commands.add_parser("resume", help="go on with a run")
+    resume.add_argument("folder", help="name of the run folder")
+    resume.add_argument("--trials", type=int, default=None, help="a new number of trials")
+    resume.set_defaults(command="resume")
+    selftest = commands.add_parser("selftest", help="check this installation")
+    selftest.set_defaults(command="selftest")
+    return parser
+
+
+def _manager(options: argparse.Namespace) -> RunManager:
+    from lib_optim.hosts.standalone import StandaloneHost
+    from lib_optim.run.manager import RunManager
+    from lib_optim.run.singleton import get_manager
+
+    def make() -> RunManager:
+        host = StandaloneHost(options.data, options.models, options.device)
+        return RunManager(host, host.paths().models / "scorers")
+
+    return get_manager(make)
+
+
+def _tab(options: argparse.Namespace) -> int:
+    from lib_optim.ui.standalone import launch
+
+    manager = _manager(options)
+    try:
+        launch(manager, options.port, open_browser=not options.no_browser)
+    finally:
+        manager.close()
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        plan = RunPlan.from_json(json.loads(options.plan.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise OptimError(f"{options.plan} cannot be read as a plan: {error}.") from error
+    manager = _manager(options)
+    manager.start(plan)
+    return _watch(manager)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    manager = _manager(options)
+    manager.resume(options.folder, options.trials)
+    return _watch(manager)
+
+
+def _watch(manager: RunManager) -> int:
+    """Show the run's status line until it ends; Ctrl+C stops it in good order."""
+    try:
+        while not manager.wait(1.0):
+            _print_status(manager)
+    except KeyboardInterrupt:
+        print("\nStopping; the best merge so far is kept. Press Ctrl+C again to leave at once.")
+        manager.stop()
+        manager.wait()
+    _print_status(manager)
+    print()
+    print(f"{manager.outputs / manager.view.snapshot(0, None)['run']['folder']}")
+    return 0 if manager.view.state == "finished" else 1
+
+
+def _print_status(manager: RunManager) -> None:
+    snapshot = manager.snapshot(manager.view.revision)
+    progress, best = snapshot["progress"], snapshot["best"]
+    line = f"trial {progress['trial']}/{progress['trials']} · image {progress['image']}/{progress['images']}"
+    if best:
+        line += f" · best {best['value']:.4g} (trial {best['trial']})"
+    if progress["eta_seconds"] is not None:
+        line += f" · {time.strftime('%H:%M:%S', time.gmtime(progress['eta_seconds']))} left"
+    print(f"\r{line} · {snapshot['sentence']}\x1b[K", end="" if sys.stdout.isatty() else "\n", flush=True)
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    from lib_optim.selftest import report_text, run_selftest
+
+    report = run_selftest(_manager(options).host)
+    print(report_text(report))
+    return 1 if any(outcome.status == "failed" for outcome in report.outcomes) else 0
+
+
+_COMMANDS = {"tab": _tab, "run": _run, "resume": _resume, "selftest": _selftest}
+
+if __name__ == "__main__":
+    raise SystemExit(main())
