@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from lib_optim.hosts.standalone import StandaloneHost
 from lib_optim.merging.merger import Merger
-
 from lib_optim.plan.bounds import Value
 from lib_optim.plan.guide import ComponentGuide, Group, Guide, Strategy
 from lib_optim.plan.payload import Payload, jobs_of
@@ -108,7 +108,8 @@ def hidden_merge(work: Path, seed: int, trials: int, sampler: str = "auto") -> O
     while not manager.wait(0.5):
         if manager.view.state == "paused":  # nobody is there to look at it
             manager.stop()
-    assert manager.view.state == "finished" and not manager.snapshot()["errors"], manager.snapshot()["errors"]
+    assert not manager.snapshot()["errors"], manager.snapshot()["errors"]
+    assert manager.view.state == "finished", manager.view.sentence
     best = manager.view.best
     assert best is not None, folder
     held_out = tuple(replace(p, seed=p.seed + 10_000) for p in resolved.plan.payloads)

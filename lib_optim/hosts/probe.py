@@ -1,8 +1,8 @@
 """What users and other clients of a host do while Optim runs, for the conformance suite only.
 
 The Host protocol says what Optim does. To show that it withstands what *others* do at the same time (choose another
-checkpoint, ask for an image, reload the model, press Interrupt), the suite has to do those things, and each host has its
-own way. A host package may therefore hold a module ``probe`` with a class ``Probe(HostProbe)``; what it does not
+checkpoint, ask for an image, reload the model, press Interrupt), the suite has to do those things, and each host has
+its own way. A host package may therefore hold a module ``probe`` with a class ``Probe(HostProbe)``; what it does not
 override is reported as ``skipped``, with the reason given here.
 """
 
@@ -81,7 +81,7 @@ class HostProbe:
         raise Unavailable("this host never loads a model anew by itself")
 
     def vae_override(self, path: Path) -> AbstractContextManager[None]:
-        """Select the VAE file `path` as a user does, and the former one afterwards. Enter and leave under `exclusive`."""
+        """Select the VAE file `path` as a user does, afterwards the former one. Enter and leave under `exclusive`."""
         raise Unavailable("this host has no choice of VAE")
 
     def embeddings_folder(self) -> Path:
@@ -112,6 +112,10 @@ class HostProbe:
         """Return the seconds until the host's main thread has run an empty task, at most `patience`."""
         raise Unavailable("this host gives its main thread no tasks")
 
+    def flags(self) -> tuple[str, ...]:
+        """Return the names of the host's stop and skip flags that are set now."""
+        return ()
+
     def press_interrupt(self) -> None:
         """Press the host's own Interrupt button."""
         raise Unavailable("this host has no Interrupt button of its own")
@@ -126,7 +130,7 @@ class HostProbe:
 
 
 def probe_of(host: Host) -> HostProbe:
-    """Return the probe of `host`: class ``Probe`` of the module ``probe`` beside its adapter, or one that can nothing."""
+    """Return the probe of `host`: class ``Probe`` in the module ``probe`` beside its adapter, or one without powers."""
     for cls in type(host).__mro__:
         name = cls.__module__.rpartition(".")[0] + ".probe"
         if name.count(".") >= 2 and importlib.util.find_spec(name) is not None:

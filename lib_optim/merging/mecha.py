@@ -6,10 +6,7 @@ import functools
 import warnings
 from typing import Any
 
-__all__ = ["VERSIONS", "merge_registry", "sd_mecha"]
-
-VERSIONS = ">=1.1.3,<1.2"
-"""The sd-mecha releases whose inner workings the compiled executor was written for."""
+__all__ = ["merge_registry", "sd_mecha"]
 
 
 @functools.cache

@@ -16,15 +16,13 @@ from lib_optim.plan.errors import CheckpointError, PlanError, Problem
 from lib_optim.plan.header import CheckpointHeader, read_header
 from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.payload import ImageJob, jobs_of
-from lib_optim.plan.presets import preset
 from lib_optim.plan.run_plan import RunPlan
 from lib_optim.plan.space import Space, space_of
-from lib_optim.scoring.check import scorer_problems
-from lib_optim.search.samplers import sampler_problems
+from lib_optim.run.check_settings import settings_problems
 
 __all__ = ["PlanCheck", "Resolved", "check_plan"]
 
-MAX_TRIALS = 100_000
+_SPARE_BYTES = 100_000_000
 _BYTES_PER_PIXEL = 1.7  # measured PNG size of generated images is 1.2 to 1.9 bytes per pixel
 
 
@@ -75,10 +73,7 @@ class PlanCheck:
 def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     """Look at everything in `plan`, and name every problem, a sentence each. Reads headers only; any thread."""
     plan = plan.with_drawn_seeds()
-    problems = [
-        *_scalars(plan), *_payloads(plan, host), *_scorers(plan, scorers_dir), *sampler_problems(plan.sampler),
-        *_presets(plan),
-    ]  # fmt: skip
+    problems = list(settings_problems(plan, host, scorers_dir))
     headers = _headers(plan, problems)
     architecture = _architecture(headers, host, problems) if headers else None
     method = _method(plan, problems)
@@ -91,90 +86,28 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     except PlanError as error:
         problems.extend(error.problems)
         return PlanCheck(tuple(problems))
+    # How many images a payload makes can be said only when its numbers are within bounds.
+    countable = not any(problem.where.startswith(("payloads", "budget")) for problem in problems)
+    jobs = jobs_of(plan.payloads) if countable else ()
     models = tuple(Path(model.path) for model in plan.models)
-    resolved = Resolved(plan, base, models, tuple(headers), architecture, blocks, method, space, jobs_of(plan.payloads))
+    resolved = Resolved(plan, base, models, tuple(headers), architecture, blocks, method, space, jobs)
     problems.extend(_capabilities(resolved, host))
-    merged = sum(
-        info.nbytes
-        for key, info in headers[0].tensors.items()
-        if blocks.block_of(key) in space.merged_blocks
-    )  # fmt: skip
-    images = int(
-        plan.budget.trials * sum(job.payload.width * job.payload.height for job in resolved.jobs) * _BYTES_PER_PIXEL
-    )
-    problems.extend(_disk(host, images))
+    tensors = headers[0].tensors
+    merged = sum(info.nbytes for key, info in tensors.items() if blocks.block_of(key) in space.merged_blocks)
+    pixels = sum(job.payload.width * job.payload.height for job in resolved.jobs)
+    images = int(plan.budget.trials * pixels * _BYTES_PER_PIXEL)
+    saved = sum(info.nbytes for info in tensors.values()) if plan.save.checkpoint else 0
+    if countable:
+        problems.extend(_disk(host, images, saved))
     return PlanCheck(tuple(problems), resolved if not problems else None, tuple(_warnings(resolved)), merged, images)
-
-
-def _scalars(plan: RunPlan) -> Iterator[Problem]:
-    if not 1 <= plan.budget.trials <= MAX_TRIALS:
-        yield Problem(
-            "budget.trials", f"The number of trials must lie between 1 and {MAX_TRIALS}, not {plan.budget.trials}."
-        )
-    if not 0 <= plan.seed < 2**32:
-        yield Problem("seed", f"The seed must lie between 0 and {2**32 - 1}, not {plan.seed}.")
-    if not plan.name.strip():
-        yield Problem("name", "The run has no name; give it one.")
-
-
-def _payloads(plan: RunPlan, host: Host) -> Iterator[Problem]:
-    if not plan.payloads:
-        yield Problem("payloads", "No payload is chosen; choose at least one prompt to generate.")
-    elif not any(payload.score_weight > 0 for payload in plan.payloads):
-        yield Problem("payloads", "Every payload has score weight 0, so nothing would be scored; raise one.")
-    for name, count in Counter(payload.name for payload in plan.payloads).items():
-        if count > 1:
-            yield Problem("payloads", f"Two payloads are called '{name}'; rename one.")
-    can = host.capabilities()
-    for i, payload in enumerate(plan.payloads):
-        where = f"payloads[{i}]"
-        yield from payload.problems(where)
-        for name in payload.used_fields():
-            if name not in can.payload_fields:
-                yield Problem(
-                    f"{where}.{name}",
-                    f"Payload '{payload.name}' sets {name}, which {host.title} cannot honour; remove it.",
-                )
-        known = (("sampler_name", can.samplers, "sampler"), ("scheduler", can.schedulers, "scheduler"))
-        for name, names, noun in known:
-            value = getattr(payload, name)
-            if value and name in can.payload_fields and value not in names:
-                yield Problem(
-                    f"{where}.{name}",
-                    f"Payload '{payload.name}': {host.title} has no {noun} '{value}'; it has {', '.join(names[:12])}.",
-                )
-        if not can.loras and "<lora:" in payload.prompt:
-            yield Problem(
-                f"{where}.prompt", f"Payload '{payload.name}' uses a LoRA, which {host.title} cannot apply; remove it."
-            )
-
-
-def _scorers(plan: RunPlan, scorers_dir: Path) -> Iterator[Problem]:
-    if not plan.scorers:
-        yield Problem("scorers", "No scorer is chosen; choose at least one judge (or 'manual' to score by hand).")
-    for name, count in Counter(scorer.id for scorer in plan.scorers).items():
-        if count > 1:
-            yield Problem("scorers", f"The scorer '{name}' is chosen twice; remove one.")
-    for spec in plan.scorers:
-        yield from scorer_problems(spec, scorers_dir)
-        if not spec.weight > 0:
-            yield Problem("scorers", f"The weight of scorer '{spec.id}' must be above 0, not {spec.weight:g}.")
-
-
-def _presets(plan: RunPlan) -> Iterator[Problem]:
-    for name in plan.sampler.presets:
-        try:
-            preset(name)
-        except PlanError as error:
-            yield Problem("sampler.presets", str(error))
 
 
 def _headers(plan: RunPlan, problems: list[Problem]) -> list[CheckpointHeader]:
     if len(plan.models) < 2:
         problems.append(Problem("models", "A merge needs at least two models; choose model A and model B."))
-    paths = [model.path for model in plan.models]
+    paths = [Path(model.path).resolve() for model in plan.models]
     problems.extend(
-        Problem("models", f"{Path(path).name} is chosen twice; choose different models.")
+        Problem("models", f"{path.name} is chosen twice; choose different models.")
         for path, count in Counter(paths).items()
         if count > 1
     )
@@ -260,16 +193,28 @@ def _capabilities(resolved: Resolved, host: Host) -> Iterator[Problem]:
         )
 
 
-def _disk(host: Host, image_bytes: int) -> Iterator[Problem]:
-    folder = host.paths().outputs
+def _disk(host: Host, images: int, checkpoint: int) -> Iterator[Problem]:
+    outputs, models = _existing(host.paths().outputs), _existing(host.paths().models)
+    if outputs.stat().st_dev == models.stat().st_dev:
+        yield from _room(outputs, images + checkpoint, "the images of this run and its best merge need")
+    else:
+        yield from _room(outputs, images, "the images of this run need")
+        yield from _room(models, checkpoint, "its best merge needs")
+
+
+def _existing(folder: Path) -> Path:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
+    return folder
+
+
+def _room(folder: Path, size: int, what: str) -> Iterator[Problem]:
     free = shutil.disk_usage(folder).free
-    if free < image_bytes + 100_000_000:
+    if size and free < size + _SPARE_BYTES:
         yield Problem(
             "budget",
-            f"The disk of {folder} has {free / 1e9:.1f} GB free, and the images of this run need about "
-            f"{image_bytes / 1e9:.1f} GB; free some room or choose fewer trials.",
+            f"The disk of {folder} has {free / 1e9:.1f} GB free, and {what} about {size / 1e9:.1f} GB; free some room, "
+            "choose fewer trials, or do not have the best merge saved as a checkpoint.",
         )
 
 

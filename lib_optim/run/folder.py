@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +78,10 @@ class RunFolder:
             raise StoreError(f"There is no run '{name}'; choose one from the list.")
         return cls(path)
 
+    def remove(self) -> None:
+        """Remove the folder with all that is in it, as far as that goes: of a run that never began."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def read_plan(self) -> RunPlan:
         """Return the plan.
 
@@ -106,6 +112,30 @@ class RunFolder:
             except OSError as error:
                 raise RunError(f"{self.name} is being run by another process; stop that one first.") from error
             yield
+
+    @contextlib.contextmanager
+    def logging(self) -> Iterator[None]:
+        """Have everything that Optim logs written to ``log.txt`` too.
+
+        Raises:
+            StoreError: The file cannot be opened.
+        """
+        try:
+            handler = logging.FileHandler(self.log, encoding="utf-8")
+        except OSError as error:
+            raise StoreError(
+                f"{self.log.name} cannot be written ({error.strerror or error}); is the disk full?"
+            ) from error
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logger = logging.getLogger("lib_optim")
+        logger.addHandler(handler)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            handler.close()
 
 
 def list_runs(outputs: Path) -> list[RunFolder]:

@@ -17,14 +17,16 @@ from lib_optim.merging.hashing import sha256_of
 from lib_optim.plan.errors import OptimError, PlanError, RunError, StoreError
 from lib_optim.plan.run_plan import ModelRef, RunPlan
 from lib_optim.run.check import PlanCheck, Resolved, check_plan
+from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder, list_runs
-from lib_optim.run.saving import open_merger, save_trial
+from lib_optim.run.saving import save_trial
 from lib_optim.run.store import Store
-from lib_optim.run.view import RunView
+from lib_optim.run.view import RunState, RunView
 from lib_optim.run.worker import RunWorker
 
 __all__ = ["RunManager"]
 
+_MAKING: tuple[RunState, ...] = ("starting", "running")
 _log = logging.getLogger(__name__)
 
 
@@ -69,8 +71,12 @@ class RunManager:
             self._refuse_second()
             resolved = self._resolve(plan)
             folder = RunFolder.create(self.outputs, plan.name)
-            folder.write_plan(resolved.plan)
-            self._launch(resolved, folder)
+            try:
+                folder.write_plan(resolved.plan)
+                self._launch(resolved, folder)
+            except BaseException:
+                folder.remove()  # nothing has run in it
+                raise
             return folder.name
 
     def resume(self, name: str, trials: int | None = None) -> str:
@@ -96,42 +102,40 @@ class RunManager:
             return folder.name
 
     def pause(self) -> None:
-        """Pause after the current image. No effect while nothing runs."""
+        """Pause after the current image, or while a human score is missing. No effect while nothing runs."""
         worker = self._alive()
-        if worker and self.view.state in ("starting", "running"):
+        if worker and self.view.state in (*_MAKING, "waiting"):
             worker.control.pause()
-            self.view.set_state("pausing", "Pausing after this image …")
+            self._show("pausing", "Pausing after this image …", (*_MAKING, "waiting"))
 
     def go_on(self) -> None:
         """End the pause."""
         worker = self._alive()
         if worker:
             worker.control.go_on()
-            if self.view.state == "pausing":
-                self.view.set_state("running", "Going on.")
+            self._show("running", "Going on.", ("pausing",))
 
     def skip_image(self) -> None:
         """Leave out the image now being generated."""
         worker = self._alive()
-        if worker and self.view.state == "running":
+        if worker and self.view.state in (*_MAKING, "pausing"):
             worker.control.skip_image()
-            self._interrupt_image()
+            worker.hold.interrupt()
 
     def skip_trial(self) -> None:
         """Leave the current trial unscored and go on with the next."""
         worker = self._alive()
-        if worker and self.view.state in ("running", "waiting", "pausing"):
+        if worker and self.view.state in (*_MAKING, "waiting", "pausing", "paused"):
             worker.control.skip_trial()
-            self._interrupt_image()
+            worker.hold.interrupt()
 
     def stop(self) -> None:
         """End the run: the current image is dropped, the model given back, the best merge saved."""
         worker = self._alive()
         if worker:
-            if self.view.state not in ("finished", "failed"):
-                self.view.set_state("stopping", "Stopping …")
             worker.control.stop()
-            self._interrupt_image()
+            self._show("stopping", "Stopping …", (*_MAKING, "waiting", "pausing", "paused"))
+            worker.hold.interrupt()
 
     def score(self, trial: int, image: int, value: float | None, request: str) -> None:
         """Record the user's score 0 to 10 of an image; None takes it back. A request id counts once.
@@ -142,8 +146,7 @@ class RunManager:
         worker = self._alive()
         if worker is None:
             raise RunError("No run is going on; resume the run to score its images.")
-        if worker.book.human(trial, image, value, request):
-            worker.rescored(trial)
+        worker.history.score(trial, image, value, request)
 
     def save_trial(self, number: int) -> str:
         """Save the merge of any trial of the open or last run as a checkpoint; return its path. Takes seconds.
@@ -155,13 +158,7 @@ class RunManager:
         worker, trial = self._worker, self.view.trial(number)
         if worker is None or trial is None:
             raise RunError(f"The open run has no trial {number}; resume a run to save one of its trials.")
-        if self.active:
-            return str(worker.save(trial))
-        merger = open_merger(worker.resolved)
-        try:
-            target = str(save_trial(worker.resolved, merger, trial, worker.folder, self.host))
-        finally:
-            merger.close()
+        target = str(save_trial(worker.context.resolved, trial, worker.folder, self.host))
         self.view.add_saved(target)
         return target
 
@@ -209,7 +206,13 @@ class RunManager:
         with self._guard:
             return self._worker if self.active else None
 
+    def _show(self, state: RunState, sentence: str, instead_of: Sequence[RunState]) -> None:
+        # What the worker has shown since, as its answer to the command, is not painted over.
+        self.view.set_state(state, sentence, lambda: self.view.state in instead_of)
+
     def _refuse_second(self) -> None:
+        if self.view.state in ("finished", "failed"):
+            self.wait(5)  # its last act was to say so
         if self.active and self._worker is not None:
             raise RunError(f"The run {self._worker.folder.name} is going on; stop it first, or wait for its end.")
 
@@ -226,6 +229,7 @@ class RunManager:
             stack.callback(store.close)
             if store.last_pass() is None:
                 store.add_pass(json.dumps(resolved.plan.to_json(), ensure_ascii=False))
+            context = RunContext(resolved, folder, store, self.host, self.view, self.scorers_dir)
             self.view.open_run(
                 {
                     "folder": folder.name,
@@ -239,8 +243,7 @@ class RunManager:
                 resolved.jobs,
             )
             self.view.set_state("starting", "Starting …")
-            worker = RunWorker(resolved, folder, store, self.host, self.view, self.scorers_dir)
-            self._worker = worker
+            self._worker = worker = RunWorker(context)
             worker.at_end(stack.pop_all().close)
             worker.start()
 
@@ -256,8 +259,3 @@ class RunManager:
         raise PlanError(
             f"{Path(model.path).name} is gone, and no other file has its SHA-256 {model.sha256[:10]}…; put it back."
         )
-
-    def _interrupt_image(self) -> None:
-        # Only while an image is being made: hosts keep the flag, and it would hit somebody else's image.
-        if self.host.progress() is not None:
-            self.host.interrupt()

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from lib_optim.run.check import Resolved
 
-__all__ = ["TrialTable", "image_file", "pixel_hash", "read_image", "save_metadata", "write_image"]
+__all__ = ["OPTIM_METADATA", "TrialTable", "image_file", "pixel_hash", "read_image", "save_metadata", "write_image"]
+
+OPTIM_METADATA = "optim"
 
 
 def image_file(trial: int, index: int, payload: str) -> str:
@@ -119,15 +121,21 @@ def _cell(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "@", "\t") else cell
 
 
-def save_metadata(resolved: Resolved, trial: Trial, folder: RunFolder) -> Mapping[str, str]:
-    """Return our own metadata of a saved checkpoint; the merging package adds recipe and models."""
+def save_metadata(resolved: Resolved, trial: Trial, folder: RunFolder, recipe: str) -> Mapping[str, str]:
+    """Return our own metadata of a saved checkpoint; the merging package adds recipe text and ancestors.
+
+    ``recipe`` (its digest), ``models`` (their SHA-256) and ``dtype`` say which merge the file holds.
+    """
     content = {
         "run": folder.name,
         "trial": trial.number,
         "value": trial.value,
         "values": dict(trial.values),
         "method": resolved.method.id,
+        "recipe": recipe,
+        "models": [model.sha256 for model in resolved.plan.models],
+        "dtype": resolved.plan.save.dtype,
         "guide": resolved.plan.guide.to_json(),
         "version": __version__,
     }
-    return {"optim": json.dumps(content, ensure_ascii=False)}
+    return {OPTIM_METADATA: json.dumps(content, ensure_ascii=False)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,51 +73,56 @@ class ScoreBook:
         """Take over a new image and have it scored; `image` is None if it was skipped."""
         with self._guard:
             self._images.setdefault(record.trial, {})[record.index] = record
-            self._update_waiting()
+        self.update_waiting()
         if image is not None:
             self._submit(record, image)
 
-    def rescore_missing(self, trial: int, folder: RunFolder) -> None:
-        """Have images scored that an interrupted session left without all automatic scores."""
+    def rescore_missing(self, trial: int, images: Collection[int], folder: RunFolder) -> None:
+        """Have those of `images` scored that an interrupted session left without all automatic scores.
+
+        Raises:
+            StoreError: An image cannot be read.
+        """
         with self._guard:
             self._errors.pop(trial, None)
-            todo = [
-                image
-                for image in self._images.get(trial, {}).values()
-                if not image.skipped
-                and (folder.path / image.file).is_file()
-                and not set(self._automatic) <= set(self._scores_of(trial, image.index))
-            ]
-            self._update_waiting()
+            todo = [image for image in self._unscored(trial) if image.index in images]
+        self.update_waiting()
         for image in todo:
             self._submit(image, read_image(folder, image.file))
 
     def wait_for_scorers(self, trial: int) -> None:
-        """Wait until every submitted image is scored.
+        """Wait until every image that counts has its automatic scores, or the user skips the trial.
 
         Raises:
             ScorerError: A scorer failed on an image of this trial.
             StopRun: The run is being stopped.
         """
-        if self._worker is not None:
-            worker = self._worker
-            self._control.wait(lambda: worker.drain(0.0) or trial in self._errors)
+        control = self._control
+        control.wait(lambda: trial in self._errors or not self._unscored(trial) or control.skipping_trial)
         with self._guard:
             if trial in self._errors:
                 raise self._errors.pop(trial)
+
+    def counting(self, trial: int) -> list[int]:
+        """Return the images of `trial` that count: not skipped, and of a payload with a score weight."""
+        with self._guard:
+            return [image.index for image in self._counting(trial)]
+
+    def _counting(self, trial: int) -> list[ImageRecord]:
+        images = self._images.get(trial, {}).values()
+        return [i for i in images if not i.skipped and self._jobs[i.index].payload.score_weight > 0]
+
+    def _unscored(self, trial: int) -> list[ImageRecord]:
+        with self._guard:
+            wanted = set(self._automatic)
+            return [i for i in self._counting(trial) if not wanted <= set(self._scores_of(trial, i.index))]
 
     def waiting(self, trial: int) -> list[int]:
         """Return the images of `trial` that need a human score."""
         if not self.manual:
             return []
         with self._guard:
-            return [
-                index
-                for index, image in self._images.get(trial, {}).items()
-                if not image.skipped
-                and self._jobs[index].payload.score_weight > 0
-                and MANUAL not in self._scores_of(trial, index)
-            ]
+            return [i.index for i in self._counting(trial) if MANUAL not in self._scores_of(trial, i.index)]
 
     def value(self, trial: int) -> float:
         """Return the trial's combined score.
@@ -154,9 +160,22 @@ class ScoreBook:
                 if value is not None:
                     scores[MANUAL] = value
                 self._show(trial, image)
-                self._update_waiting()
+                self.update_waiting()
         self._control.wake()
         return changed
+
+    def update_waiting(self) -> None:
+        """Tell the page which images need a human score: those of all trials that are not ended."""
+        if not self.manual:
+            return
+        with self._guard:
+            waiting = {
+                (number, index)
+                for number in self._images
+                if (trial := self._view.trial(number)) and trial.state in ("running", "waiting")
+                for index in self.waiting(number)
+            }
+            self._view.set_waiting(waiting)
 
     def close(self) -> None:
         """Free the scorers."""
@@ -190,12 +209,3 @@ class ScoreBook:
     def _show(self, trial: int, image: int) -> None:
         raw = self._scores_of(trial, image)
         self._view.put_scores(trial, image, raw, image_value(raw, self._specs))
-
-    def _update_waiting(self) -> None:
-        if self.manual:
-            open_trials = [
-                number
-                for number in self._images
-                if (t := self._view.trial(number)) and t.state in ("running", "waiting")
-            ]
-            self._view.set_waiting({(number, i) for number in open_trials for i in self.waiting(number)})

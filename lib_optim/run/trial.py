@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lib_optim.plan.errors import HostError, Interrupted, MergeError
+from lib_optim.plan.errors import HostError, Interrupted, MergeError, StoreError
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Trial
-from lib_optim.run.results import image_file, pixel_hash, write_image
+from lib_optim.run.results import image_file, pixel_hash, read_image, write_image
 
 if TYPE_CHECKING:
     from lib_optim.hosts.base import LiveWeights, MergeSession
-    from lib_optim.run.worker import RunWorker
+    from lib_optim.run.context import RunContext
 
 __all__ = ["TrialRunner", "TrialSkipped"]
 
@@ -32,32 +33,43 @@ class TrialRunner:
     """Makes the missing images of one trial. Used by the worker thread only.
 
     Args:
-        worker: The run it belongs to.
+        run: The run it belongs to.
         trial: Its record, state ``running``; images that exist already are not made again.
+
+    Attributes:
+        done: Indices of the images that are there, or were skipped.
+
+    Raises:
+        MergeError: The recipe is not the one that the record names.
     """
 
-    def __init__(self, worker: RunWorker, trial: Trial) -> None:
-        self._run = worker
+    def __init__(self, run: RunContext, trial: Trial) -> None:
+        self._run = run
         self._trial = trial
         self._seconds: dict[str, float] = dict(trial.seconds)
-        # An image whose file vanished is made again: same weights, same seed, same picture.
-        self._done = {
-            image.index
-            for image in worker.store.images(trial.number)
-            if image.skipped or (worker.folder.path / image.file).is_file()
-        }
+        self.done = {image.index for image in run.store.images(trial.number) if self._is_there(image)}
         self._unasked = 0
-        self._recipe = worker.recipe(trial.values)
+        self._recipe = run.recipe(trial.values)
         if trial.recipe and trial.recipe != self._recipe.digest:
             raise MergeError(
                 f"The recipe of trial {trial.number} is no longer the one its images were made with "
                 f"({self._recipe.digest} instead of {trial.recipe})."
             )
 
+    def _is_there(self, image: ImageRecord) -> bool:
+        """Whether an image need not be made again: same weights, same seed, same picture."""
+        if image.skipped:
+            return True
+        try:
+            return pixel_hash(read_image(self._run.folder, image.file)) == image.pixels
+        except StoreError as error:
+            _log.warning("%s It is made again.", error)
+            return False
+
     @property
     def remaining(self) -> list[ImageJob]:
         """Images still to be made."""
-        return [job for job in self._run.resolved.jobs if job.index not in self._done]
+        return [job for job in self._run.resolved.jobs if job.index not in self.done]
 
     def make_images(self, session: MergeSession) -> Trial:
         """Make images until all are there or the user wants the model back (pause, stop, skip).
@@ -74,28 +86,30 @@ class TrialRunner:
             OptimError: The trial failed.
         """
         run, control = self._run, self._run.control
-        with run.exclusive():
+        with run.hold.exclusive():
             left_live = time.perf_counter()
             # job() clears the host's sticky flags, so our own are looked at after it.
             with run.host.job(f"Optim trial {self._trial.number}"):
                 with session.live_weights() as live:
-                    digests = self._swap(live)
-                    for job in self.remaining:
-                        if control.leave_model or not self._image(job):
-                            break
-                    self._verify_unchanged(live, digests)
+                    # Interrupted: the user wanted the model back in the middle of the merge.
+                    with contextlib.suppress(Interrupted):
+                        digests = self._swap(live)
+                        for job in self.remaining:
+                            if control.leave_model or not self._image(job, session):
+                                break
+                        self._verify_unchanged(live, digests)
                     left_live = time.perf_counter()
                 self._add("restore", time.perf_counter() - left_live)
         if control.skipping_trial:
-            raise TrialSkipped
+            raise TrialSkipped("Skipped by the user.")
         return dataclasses.replace(self._trial, recipe=self._recipe.digest, seconds=dict(self._seconds))
 
     def _swap(self, live: LiveWeights) -> Mapping[str, int]:
         run, number = self._run, self._trial.number
         started = time.perf_counter()
-        merger = run.opened_merger
+        merger = run.merger
         with run.merging:
-            report = merger.write(self._trial.values, live, lambda: run.control.stopping)
+            report = merger.write(self._trial.values, live, lambda: run.control.leave_model)
         if report.refused:
             raise MergeError(
                 f"The host refused {len(report.refused)} tensors of the merge, such as {report.refused[0]}."
@@ -115,7 +129,7 @@ class TrialRunner:
         import torch
 
         with self._run.merging:
-            for key, tensor in self._run.opened_merger.tensors(self._trial.values):
+            for key, tensor in self._run.merger.tensors(self._trial.values):
                 seen = live.read(key)
                 if not torch.equal(seen, tensor.to(device=seen.device, dtype=seen.dtype)):
                     raise MergeError(f"The live tensor {key} does not hold what was merged; nothing was scored.")
@@ -129,7 +143,7 @@ class TrialRunner:
                 "extension or a LoRA wrote to the model."
             )
 
-    def _image(self, job: ImageJob) -> bool:
+    def _image(self, job: ImageJob, session: MergeSession) -> bool:
         """Make one image; return whether to go on with the next."""
         run, number = self._run, self._trial.number
         run.view.set_current(number, job.index)
@@ -138,9 +152,14 @@ class TrialRunner:
         started = time.perf_counter()
         run.control.take_skip_image()
         try:
-            made = run.host.generate(job, stamp)
+            with run.hold.generating():
+                made = run.host.generate(job, stamp)
         except Interrupted:
             return self._interrupted(job)
+        session.check()  # an image of somebody else's model must not be recorded
+        if run.control.take_skip_image():
+            self._keep_skipped(job)
+            return True
         seconds = time.perf_counter() - started
         self._add("generate", seconds)
         file = image_file(number, job.index, job.payload.name)
@@ -149,15 +168,18 @@ class TrialRunner:
             number, job.index, job.payload.name, job.seed, file, made.infotext, pixel_hash(made.image), seconds
         )
         run.keep_image(record, made.image)
-        self._done.add(job.index)
+        self.done.add(job.index)
         return True
+
+    def _keep_skipped(self, job: ImageJob) -> None:
+        record = ImageRecord(self._trial.number, job.index, job.payload.name, job.seed, "", "", "", skipped=True)
+        self._run.keep_image(record, None)
+        self.done.add(job.index)
 
     def _interrupted(self, job: ImageJob) -> bool:
         run = self._run
         if run.control.take_skip_image():
-            record = ImageRecord(self._trial.number, job.index, job.payload.name, job.seed, "", "", "", skipped=True)
-            run.keep_image(record, None)
-            self._done.add(job.index)
+            self._keep_skipped(job)
             return True
         if run.control.leave_model:
             return False

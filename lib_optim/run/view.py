@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from lib_optim.plan.payload import ImageJob
@@ -25,6 +25,9 @@ class RunView:
 
     def __init__(self) -> None:
         self._guard = threading.RLock()
+        self._reset()
+
+    def _reset(self) -> None:
         self.revision = 0
         self.state: RunState = "idle"
         self.sentence = "Choose two models and click Start."
@@ -44,20 +47,24 @@ class RunView:
     def open_run(self, run: Mapping[str, Any], jobs: Sequence[ImageJob]) -> None:
         """Show another run: `run` as in the snapshot, `jobs` the images of one trial."""
         with self._guard:
-            self.__init__()  # type: ignore[misc]
+            self._reset()
             self._run, self._jobs = dict(run), tuple(jobs)
             # Revisions must not repeat between runs, or a page that slept would miss the change.
             self.revision = int(time.time() * 1000)
 
-    def set_state(self, state: RunState, sentence: str) -> None:
-        """Change the state and the status line."""
+    def set_state(self, state: RunState, sentence: str, when: Callable[[], bool] | None = None) -> bool:
+        """Change the state and the status line, if `when` holds at that instant; return whether they changed."""
         with self._guard:
+            if when is not None and not when():
+                return False
             self.state, self.sentence = state, sentence
             self.revision += 1
+            return True
 
     def say(self, sentence: str) -> None:
         """Change the status line only."""
-        self.set_state(self.state, sentence)
+        with self._guard:
+            self.set_state(self.state, sentence)
 
     def error(self, sentence: str) -> None:
         """Add to the list of errors."""
@@ -120,6 +127,11 @@ class RunView:
         with self._guard:
             entry = self._trials.get(number)
             return entry[1] if entry else None
+
+    def progress(self, step: tuple[int, int] | None = None) -> dict[str, Any]:
+        """Return the part ``progress`` of the snapshot; `step` as there."""
+        with self._guard:
+            return self._progress(step)
 
     def snapshot(self, since: int, step: tuple[int, int] | None, also: Sequence[int] = ()) -> dict[str, Any]:
         """Return the snapshot.

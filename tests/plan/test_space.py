@@ -341,7 +341,7 @@ def test_a_tie_to_a_block_that_is_not_merged() -> None:
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        ([ComponentGuide("unett", (ALL,))], "'unett' is not a component of sd1 (text_encoder, unet, vae). Did you mean"),
+        ([ComponentGuide("unett", (ALL,))], "'unett' is not a component of sd1 (text_encoder, unet, vae). Did"),
         ([select("IN55")], "'IN55' matches no block of unet. Did you mean 'IN05'?"),
         ([select("BASE")], "'BASE' matches no block of unet."),
         ([select("IN00-IN99")], "'IN00-IN99' matches no block of unet."),

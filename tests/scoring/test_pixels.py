@@ -9,7 +9,9 @@ from lib_optim.scoring.pixels import clip_pixels, rgb, unit_pixels
 from tests.scoring.pictures import MODES, of_mode, scene
 
 
-@pytest.mark.parametrize("size", [(224, 224), (512, 512), (640, 448), (448, 640), (225, 311), (311, 225), (100, 77)])
+@pytest.mark.parametrize(
+    "size", [(224, 224), (512, 512), (640, 448), (448, 640), (225, 311), (311, 225), (100, 77), (224, 227), (227, 224)]
+)
 def test_clip_pixels_are_those_of_an_independent_implementation(size: tuple[int, int]) -> None:
     from transformers import CLIPImageProcessor
 

@@ -168,6 +168,9 @@ class CheckpointInfo:
         self.sha256 = known_hashes.get(filename)
         self._titles()
 
+    def __repr__(self) -> str:  # Forge compares selections by this text
+        return str({"filename": self.filename, "hash": self.name})
+
     def _titles(self) -> None:
         self.shorthash = self.hash = self.sha256[:10] if self.sha256 else None
         self.title = f"{self.name} [{self.shorthash}]" if self.shorthash else self.name

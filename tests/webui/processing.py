@@ -174,7 +174,10 @@ def make_processing(flavour: Flavour, step_hooks: list[Any]) -> SimpleNamespace:
         infotexts: list[str] = []
         with flavour.grad_mode():
             if state.job_count == -1:
-                state.job_count = p.n_iter * (2 if p.enable_hr else 1)
+                state.job_count = p.n_iter
+            if p.enable_hr and not state.processing_has_refined_job_count:
+                state.job_count *= 2
+                state.processing_has_refined_job_count = True
             for n in range(p.n_iter):
                 if state.skipped:
                     state.skipped = False

@@ -47,15 +47,14 @@ class A1111Host(WebuiHost):
 
     def load(self, checkpoint: Checkpoint) -> None:
         """See ``Host.load``."""
-        from modules import sd_models
+        from modules import sd_models, shared
 
         self._lock.require("Loading a checkpoint")
         info = info_of(checkpoint.path)
         try:
-            if loaded_model() is None and not sd_models.model_data.was_loaded_at_least_once:
-                sd_models.load_model(info)
-            else:
-                sd_models.reload_model_weights(None, info)
+            # Reading this waits for the load at start, which A1111 does on a thread of its own; None if it failed.
+            _ = shared.sd_model
+            sd_models.reload_model_weights(None, info)
         except Exception as error:
             message = " ".join(str(error).split()) or type(error).__name__
             raise HostError(f"A1111 could not load {checkpoint.title}: {message}.") from error

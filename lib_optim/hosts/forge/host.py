@@ -43,11 +43,11 @@ class ForgeHost(WebuiHost):
         """See ``Host.state``."""
         from modules import sd_models, shared
 
-        engine = loaded_model()
+        engine, chosen = loaded_model(), selection().get("checkpoint_info")
         options = {key: shared.opts.data[key] for key in _REMEMBERED if key in shared.opts.data}
         details = {
             "options": options,
-            "parameters": dict(selection()),
+            "file": chosen.filename if chosen is not None else None,
             "loaded": engine is not None and sd_models.model_data.forge_hash == str(selection()),
         }
         info = engine.sd_checkpoint_info if engine is not None else chosen_info()
@@ -77,12 +77,10 @@ class ForgeHost(WebuiHost):
         ours = self._chose is not None and chosen is not None and same_file(chosen.filename, self._chose)
         if ours:
             # Only our own choice goes; what else the user has set since stays.
-            parameters = {**state.details["parameters"]}
-            for name in ("additional_modules", "unet_storage_dtype"):
-                parameters[name] = selection().get(name)
-            sd_models.model_data.forge_loading_parameters = parameters
             for key in _REMEMBERED:
                 put(key, state.details["options"].get(key, ABSENT))
+            info = info_of(state.details["file"]) if state.details["file"] else chosen_info()
+            sd_models.model_data.forge_loading_parameters = {**selection(), "checkpoint_info": info}
         if ours and state.details["loaded"]:
             self._loaded_now(state.checkpoint or "the model")
 

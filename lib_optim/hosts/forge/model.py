@@ -164,7 +164,7 @@ def refusal(engine: Any, components: frozenset[str]) -> str | None:
         p.dtype not in plain or hasattr(p, "bnb_quantized") or getattr(p, "gguf_cls", None) is not None
         for module in modules
         for p in module.parameters()
-    ) or any(hasattr(layer, "scale_weight") for module in modules for layer in module.modules())
+    ) or any(getattr(layer, "scale_weight", None) is not None for module in modules for layer in module.modules())
     if storage not in plain or quantised:
         kind = str(storage).removeprefix("torch.") if storage not in plain else "a quantised form"
         return (

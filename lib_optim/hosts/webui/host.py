@@ -148,7 +148,7 @@ class WebuiHost(ABC):
             live.model.freshen()
         before = self._model()
         try:
-            with self._desk.image():
+            with self._desk.image(job.payload.steps):
                 image, infotext, cut = self._process(fields, overrides, stamp)
         finally:
             if live is not None:

@@ -56,8 +56,10 @@ class JobDesk:
             progress.finish_task(task_id)
 
     @contextlib.contextmanager
-    def image(self) -> Iterator[None]:
-        """Mark the time in which an image is generated."""
+    def image(self, steps: int) -> Iterator[None]:
+        """Mark the time in which an image of `steps` sampling steps is generated."""
+        state = _state()
+        state.sampling_step, state.sampling_steps = 0, steps  # the WebUI leaves the last image's until it samples
         with self._lock:
             self._generating, self._cut = True, False
         try:

@@ -80,6 +80,13 @@ class WebuiProbe(HostProbe):
 
         return _replaced(processing, "process_images", sentence)
 
+    def flags(self) -> tuple[str, ...]:
+        """Return which of ``shared.state``'s flags are set."""
+        from modules import shared
+
+        names = ("interrupted", "skipped", "stopping_generation")
+        return tuple(name for name in names if getattr(shared.state, name, False))
+
     def press_interrupt(self) -> None:
         """Do what the button does."""
         from modules import shared

@@ -10,7 +10,7 @@ from tests.webui import parts
 folder = Path(os.environ["OPTIM_TEST_HOST"])
 config_filename = str(folder / "config.json")
 OptionInfo = parts.OptionInfo
-cmd_opts = SimpleNamespace(no_prompt_history=False)
+cmd_opts = SimpleNamespace(no_prompt_history=False, lora_dir=str(folder / "models" / "Lora"))
 state = parts.State()
 opts = parts.Options(parts.default_options(()))
 opts.load(config_filename)

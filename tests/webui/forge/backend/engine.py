@@ -103,6 +103,8 @@ class Engine:
         sd = g.process_vae_state_dict(sd)
         unet = tree({k: v.float() for k, v in try_filter_state_dict(sd, g.unet_key_prefix).items()})
         vae = tree({k: v.float() for k, v in try_filter_state_dict(sd, g.vae_key_prefix).items()})
+        for layer in unet.modules():
+            layer.scale_weight = None  # set with scaled fp8 files only
         sd = g.process_clip_state_dict(sd)
         clip = nn.Module()
         for name in g.clip_target:

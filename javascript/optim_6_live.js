@@ -1,0 +1,179 @@
+// What is happening: the bar on top, the score plot, the trials and their images, errors; and the poll that feeds it.
+(() => {
+  'use strict';
+  const optim = window.optimTab;
+  const { el } = optim;
+  const NAMES = { idle: 'Ready', starting: 'Starting', running: 'Running', pausing: 'Pausing', paused: 'Paused', waiting: 'Your turn', stopping: 'Stopping', finished: 'Finished', failed: 'Failed' };
+  const RESTING = ['idle', 'finished', 'failed'];
+
+  // --- the bar -------------------------------------------------------------------------------------------------
+  optim.parts.bar = ({ onStart, onCommand }) => {
+    const pill = el('span', { class: 'optim-pill', id: 'optim_state', role: 'status' });
+    const facts = el('span', { class: 'optim-facts', id: 'optim_facts' });
+    const sentence = el('div', { class: 'optim-sentence', id: 'optim_sentence' });
+    const start = optim.button('optim_generate', 'Start', onStart, 'primary', 'Start the search (Ctrl+Enter)');
+    const pause = optim.button('optim_pause', 'Pause', () => onCommand(pause.dataset.command), '', 'Pause after the current image; your own model is put back meanwhile');
+    const skipImage = optim.button('optim_skip', 'Skip image', () => onCommand('skip_image'), '', 'Leave out the image now being made');
+    const skipTrial = optim.button('optim_skip_trial', 'Skip trial', () => onCommand('skip_trial'), '', 'Give up this trial without a score');
+    const stop = optim.button('optim_interrupt', 'Stop', () => onCommand('stop'), 'stop', 'End the run; everything finished so far is kept and can be resumed');
+    const fill = el('div', { class: 'optim-progress-fill' });
+    const progress = el('div', { class: 'optim-progress', id: 'optim_progress', role: 'progressbar', 'aria-label': 'Progress of the run', 'aria-valuemin': 0, 'aria-valuemax': 100 }, fill);
+    const node = el('div', { class: 'optim-bar-top' },
+      el('div', { class: 'optim-bar-row' },
+        el('div', { class: 'optim-bar-text' }, el('div', { class: 'optim-bar-line' }, pill, facts), sentence),
+        el('div', { class: 'optim-bar-buttons' }, start, pause, skipImage, skipTrial, stop)),
+      progress);
+    return {
+      node,
+      draw: (snapshot, offline, busy) => {
+        const state = offline ? 'offline' : snapshot.state;
+        const active = !RESTING.includes(snapshot.state);
+        optim.setText(pill, offline ? 'No answer' : NAMES[snapshot.state] || snapshot.state);
+        pill.dataset.state = state;
+        optim.setText(facts, active || snapshot.run ? factLine(snapshot, active) : '');
+        optim.setText(sentence, offline ? 'The program does not answer. Scores you give are kept and sent when it is back.' : snapshot.sentence);
+        const paused = snapshot.state === 'paused' || snapshot.state === 'pausing';
+        optim.setText(pause, paused ? 'Continue' : 'Pause');
+        pause.dataset.command = paused ? 'go_on' : 'pause';
+        optim.setDisabled(start, active || offline || busy);
+        optim.setDisabled(pause, offline || !['starting', 'running', 'paused', 'pausing'].includes(snapshot.state));
+        optim.setDisabled(skipImage, offline || snapshot.state !== 'running');
+        optim.setDisabled(skipTrial, offline || !['running', 'waiting', 'pausing'].includes(snapshot.state));
+        optim.setDisabled(stop, offline || !active || snapshot.state === 'stopping');
+        const part = partOf(snapshot);
+        fill.style.width = `${part}%`;
+        progress.setAttribute('aria-valuenow', part);
+        optim.setClass(progress, 'optim-busy', active && !paused && snapshot.state !== 'waiting');
+      },
+    };
+  };
+
+  const partOf = (snapshot) => {
+    const { trial, trials, image, images, step, steps } = snapshot.progress;
+    if (snapshot.state === 'finished' && snapshot.trialCount >= trials && trials) return 100;
+    if (!trials || !trial) return 0;
+    if (snapshot.current === null) return Math.min(100, (100 * trial) / trials);
+    const done = images ? (Math.max(0, image - 1) + (steps ? step / steps : 0)) / images : 0;
+    return Math.min(100, (100 * (trial - 1 + done)) / trials);
+  };
+
+  const factLine = (snapshot, active) => {
+    const p = snapshot.progress;
+    const facts = [`trial ${p.trial}/${p.trials}`];
+    if (active && p.image) facts.push(`image ${p.image}/${p.images}`);
+    if (p.swap_seconds !== null) facts.push(`swap ${optim.seconds(p.swap_seconds)}`);
+    if (snapshot.best) facts.push(`best ${optim.number(snapshot.best.value)} (trial ${snapshot.best.trial})`);
+    if (active && p.eta_seconds !== null) facts.push(`~${optim.duration(p.eta_seconds)} left`);
+    return facts.join(' · ');
+  };
+
+  // --- one trial: head, images, values ---------------------------------------------------------------------------
+  optim.parts.trialCard = ({ id, onOpen, onSave, onFollow }) => {
+    const title = el('span', { class: 'optim-title' });
+    const value = el('span', { class: 'optim-value' });
+    const note = el('span', { class: 'optim-note' });
+    const save = optim.button(`${id}_save`, 'Save checkpoint', () => onSave(shown), 'small', 'Write this merge as a checkpoint file');
+    const follow = onFollow ? optim.button(`${id}_follow`, 'Show current', onFollow, 'small', 'Go back to the trial that is being made') : null;
+    const gallery = optim.gallery({ id: `${id}_images`, onOpen: (i) => onOpen(shown, i) });
+    const profile = optim.profile();
+    const reason = el('div', { class: 'optim-help optim-warning', hidden: true });
+    const blank = el('div', { class: 'optim-blank' });
+    const body = el('div', { class: 'optim-stack' }, reason, gallery.node, note, profile.node);
+    const node = el('section', { class: 'optim-card', id },
+      el('div', { class: 'optim-section-head' }, title, value, el('span', { class: 'optim-head-right' }, follow, save)), blank, body);
+    let shown = null;
+    return {
+      node,
+      trial: () => shown,
+      draw: ({ heading, number, trial, folder, images, total, step, compare, pinned, saving, empty }) => {
+        shown = number;
+        optim.setText(title, number === null ? heading : `${heading} ${number}`);
+        optim.setText(value, trial && typeof trial.value === 'number' ? optim.number(trial.value) : '');
+        optim.setText(note, trial ? [trial.origin.replace(/^sampler: /, 'proposed by '), trial.recipe ? `recipe ${trial.recipe}` : ''].filter(Boolean).join(' · ') : '');
+        note.title = note.textContent;
+        if (follow) follow.hidden = !pinned;
+        save.hidden = number === null || !trial || !['complete', 'waiting'].includes(trial.state);
+        optim.setDisabled(save, saving.has(number));
+        optim.setText(save, saving.has(number) ? 'Saving …' : 'Save checkpoint');
+        optim.setText(blank, empty || '');
+        blank.hidden = number !== null;
+        body.hidden = number === null;
+        if (number === null) return;
+        const bad = trial && trial.reason ? `${trial.state === 'failed' ? 'Failed: ' : ''}${trial.reason}` : '';
+        optim.setText(reason, bad);
+        optim.show(reason, bad);
+        gallery.draw(folder, images, total, step);
+        profile.draw(trial ? trial.values : {}, compare);
+      },
+    };
+  };
+
+  // --- notices: answers to what the user just did -------------------------------------------------------------
+  optim.parts.notices = () => {
+    const text = el('div', { class: 'optim-notice-text' });
+    const close = optim.button('optim_notice_close', 'Close', () => put(null), 'small');
+    const node = el('div', { class: 'optim-notice', id: 'optim_notice', role: 'alert', hidden: true }, text, close);
+    const put = (sentences, kind) => {
+      optim.show(node, sentences && sentences.length);
+      if (!sentences || !sentences.length) return;
+      node.dataset.kind = kind || 'error';
+      text.replaceChildren(...sentences.map((sentence) => el('div', { text: sentence })));
+    };
+    return { node, put };
+  };
+
+  // --- the poll ----------------------------------------------------------------------------------------------------
+  // Keeps `store` in step with the program: {snapshot, trials: Map, offline}. Sleeps while the tab is not in view.
+  optim.poller = ({ root, store, wanted, onData }) => {
+    let timer = 0;
+    let busy = false;
+    let again = false;
+    const visible = () => !document.hidden && root.isConnected && root.offsetParent !== null;
+    const pause = () => (store.offline ? 3000 : store.snapshot && RESTING.includes(store.snapshot.state) ? 4000 : 1000);
+    const plan = (delay) => {
+      clearTimeout(timer);
+      timer = setTimeout(poll, delay);
+    };
+    const poll = async () => {
+      clearTimeout(timer);
+      if (busy) {
+        again = true;
+        return;
+      }
+      if (!visible()) {
+        plan(700);
+        return;
+      }
+      busy = true;
+      again = false;
+      const asked = performance.now();
+      try {
+        const also = wanted();
+        const path = (since) => `snapshot?since=${since}${also.length ? `&trials=${also.join(',')}` : ''}`;
+        let snapshot = await optim.get(path(store.revision));
+        const folder = snapshot.run ? snapshot.run.folder : null;
+        const key = snapshot.run ? `${folder} ${snapshot.run.started}` : '';
+        if (key !== store.key) {
+          // Another run, or the same one opened anew: what was held belongs to the past.
+          if (store.revision) snapshot = await optim.get(path(0));
+          store.key = key;
+          store.trials.clear();
+          store.newRun = true;
+        }
+        for (const trial of snapshot.trials) store.trials.set(trial.number, trial);
+        store.revision = snapshot.revision;
+        store.snapshot = snapshot;
+        store.offline = false;
+        store.asked = asked;
+      } catch (error) {
+        store.offline = true;
+        store.offlineReason = error.message;
+      }
+      busy = false;
+      plan(again ? 0 : pause());
+      onData();
+    };
+    document.addEventListener('visibilitychange', () => (document.hidden ? null : poll()));
+    return { now: poll };
+  };
+})();

@@ -1,0 +1,306 @@
+// Puts the tab together once its frame is on the page, and connects form, live view and commands.
+(() => {
+  'use strict';
+  const optim = window.optimTab;
+  const { el } = optim;
+  const RESTING = ['idle', 'finished', 'failed'];
+
+  const mount = (root) => {
+    const store = { snapshot: null, trials: new Map(), revision: 0, key: '', offline: false, newRun: false };
+    const saving = new Set();
+    let picked = null; // trial that the user clicked, or null to follow the current one
+    let starting = false;
+    let viewer = null;
+    let planCheck = { timer: 0, round: 0 };
+
+    const notices = optim.parts.notices();
+    const fail = (error) => {
+      const sentences = error.problems && error.problems.length ? error.problems.map((p) => p.sentence) : [error.message];
+      notices.put(sentences, 'error');
+      form.markProblems(error.problems || []);
+    };
+    const attempt = async (act) => {
+      try {
+        return await act();
+      } catch (error) {
+        fail(error);
+        return null;
+      }
+    };
+
+    // --- commands -----------------------------------------------------------------------------------------------
+    const start = async () => {
+      if (starting || !form.ready()) return;
+      starting = true;
+      draw();
+      notices.put(null);
+      form.markProblems([]);
+      await attempt(() => optim.post('start', { form: form.value() }));
+      starting = false;
+      picked = null;
+      poller.now();
+    };
+    const command = (name) => attempt(async () => {
+      notices.put(null);
+      await optim.post('command', { command: name });
+      poller.now();
+    });
+    const resume = (folder) => attempt(async () => {
+      notices.put(null);
+      await optim.post('command', { command: 'resume', folder });
+      picked = null;
+      poller.now();
+    });
+    const save = async (number) => {
+      saving.add(number);
+      draw();
+      const answer = await attempt(() => optim.post('command', { command: 'save_trial', trial: number }));
+      saving.delete(number);
+      if (answer) notices.put([`Trial ${number} is saved as ${answer.path}.`], 'good');
+      poller.now();
+    };
+
+    // --- check --------------------------------------------------------------------------------------------------
+    const explain = async () => {
+      const result = await attempt(() => optim.post('check', { form: form.value() }));
+      if (!result) return;
+      form.markProblems(result.problems);
+      showCheck(result);
+    };
+    const showCheck = (result) => {
+      const rows = (list, cell) => list.map((row) => el('tr', {}, el('td', { text: row.name }), el('td', { class: 'optim-code', text: cell(row) }), el('td', { class: 'optim-note', text: row.blocks.join(' ') })));
+      const table = (head, body) => el('table', { class: 'optim-table' }, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { text })))), el('tbody', {}, ...body));
+      const images = result.images_per_trial;
+      const facts = result.problems.length ? [] : [
+        ['Method', `${result.method}, ${result.architecture}`],
+        ['Parameters to search', `${result.parameters.length}`],
+        ['Images', `${images} per trial, ${images * result.trials} in ${optim.plural(result.trials, 'trial')} (about ${optim.bytes(result.image_bytes)} on disk)`],
+        ['Merged per trial', `${optim.bytes(result.merged_bytes)} of weights, written in place; up to as much RAM again holds your originals`],
+        ['Stays as in model A', result.kept_blocks.join(' ') || 'nothing'],
+      ];
+      const box = optim.dialog(result.problems.length ? 'This plan cannot run yet' : 'This plan is ready to run',
+        ...result.problems.map((p) => el('div', { class: 'optim-warning optim-problem', text: p.sentence })),
+        ...result.warnings.map((text) => el('div', { class: 'optim-help', text })),
+        facts.length ? el('dl', { class: 'optim-facts-list' }, ...facts.flatMap(([term, text]) => [el('dt', { text: term }), el('dd', { text })])) : null,
+        result.parameters.length ? table(['Searched', 'Range', 'Blocks'], rows(result.parameters, (row) => row.range)) : null,
+        result.settings.length ? table(['Fixed', 'Value', 'Blocks'], rows(result.settings, (row) => `${row.value}`)) : null);
+      box.id = 'optim_check_dialog';
+      box.classList.add('optim-wide');
+    };
+    // The same check, quietly, while the form is being filled in: one line of what it comes to.
+    const quietCheck = () => {
+      clearTimeout(planCheck.timer);
+      planCheck.timer = setTimeout(async () => {
+        if (!form.ready() || store.offline) return;
+        const round = (planCheck.round += 1);
+        let result;
+        try {
+          result = await optim.post('check', { form: form.value() });
+        } catch (error) {
+          result = { problems: error.problems && error.problems.length ? error.problems : [{ sentence: error.message }], parameters: [] };
+        }
+        if (round !== planCheck.round) return;
+        const n = result.problems.length;
+        if (n) {
+          form.setPlanLine(n === 1 ? result.problems[0].sentence : `${n} things to put right: ${result.problems[0].sentence}`, true, '');
+          return;
+        }
+        const images = result.images_per_trial;
+        form.setPlanLine(`${optim.plural(result.trials, 'trial')} × ${optim.plural(images, 'image')} = ${optim.plural(result.trials * images, 'image')}`, false, optim.plural(result.parameters.length, 'parameter'));
+      }, 400);
+    };
+
+    // --- parts --------------------------------------------------------------------------------------------------
+    const form = optim.parts.form({ onChange: quietCheck, onStart: start, onCheck: explain, onResume: resume });
+    const bar = optim.parts.bar({ onStart: start, onCommand: command });
+    const plot = optim.scorePlot((number) => {
+      picked = picked === number ? null : number;
+      poller.now();
+      draw();
+    });
+    const imagesOf = (number) => (store.snapshot && store.snapshot.images[String(number)]) || [];
+    const open = (number, index) => {
+      const folder = store.snapshot.run.folder;
+      viewer = optim.openViewer(() => ({ folder, trial: number, images: imagesOf(number) }), index, rater);
+      viewer.box.addEventListener('close', () => {
+        viewer = null;
+      });
+    };
+    const scores = optim.scorer(() => draw(), fail);
+    const rater = optim.rater({
+      onScore: (trial, image, value) => {
+        scores.put(store.snapshot.run.folder, trial, image, value);
+        poller.now();
+      },
+      onOpen: open,
+    });
+    const current = optim.parts.trialCard({
+      id: 'optim_current', onOpen: open, onSave: save,
+      onFollow: () => {
+        picked = null;
+        draw();
+      },
+    });
+    const best = optim.parts.trialCard({ id: 'optim_best', onOpen: open, onSave: save });
+    const saved = el('div', { class: 'optim-stack', id: 'optim_saved' });
+    const errors = el('div', { class: 'optim-stack', id: 'optim_errors' });
+    const logCard = el('section', { class: 'optim-card', hidden: true }, saved, errors);
+    const selftest = optim.parts.selftest(attempt);
+    const legend = el('div', { class: 'optim-legend' },
+      ...[['optim-key-preset', 'preset'], ['optim-key-trial', 'proposed'], ['optim-key-best', 'best so far'], ['optim-key-failed', 'failed']]
+        .map(([kind, text]) => el('span', {}, el('i', { class: kind }), text)));
+    const plotCard = el('section', { class: 'optim-card' },
+      el('div', { class: 'optim-section-head' }, el('span', { class: 'optim-title', text: 'Score' }), el('span', { class: 'optim-head-right' }, legend)), plot.node);
+    const welcome = el('section', { class: 'optim-card optim-welcome', id: 'optim_welcome' },
+      el('div', { class: 'optim-welcome-title', text: 'Find the best merge of your checkpoints' }),
+      el('div', { class: 'optim-steps' },
+        el('div', { class: 'optim-step' }, el('b', { text: 'Choose model A and model B. ' }), 'The rest has defaults that work.'),
+        el('div', { class: 'optim-step' }, el('b', { text: 'Press Start. ' }), 'Optim merges in memory, makes the same images with every merge, and lets the judges score them. No checkpoint is written on the way.'),
+        el('div', { class: 'optim-step' }, el('b', { text: 'Watch it learn. ' }), 'The curve, the images and the best values appear here. Pause or stop whenever you like; nothing is lost.')),
+      el('div', { class: 'optim-help', text: 'At the end the best merge is saved, and your own model is put back as it was.' }));
+    const live = el('div', { class: 'optim-live' }, rater.node, plotCard, el('div', { class: 'optim-pair' }, current.node, best.node), logCard);
+    const right = el('div', { class: 'optim-right' }, welcome, live);
+    form.node.append(selftest.node);
+    root.replaceChildren(bar.node, notices.node, el('div', { class: 'optim-columns' }, form.node, right));
+
+    // --- drawing ------------------------------------------------------------------------------------------------
+    const draw = () => {
+      const snapshot = store.snapshot;
+      if (!snapshot) {
+        bar.draw(EMPTY, store.offline, true);
+        return;
+      }
+      const active = !RESTING.includes(snapshot.state);
+      const trials = [...store.trials.values()].sort((a, b) => a.number - b.number);
+      snapshot.trialCount = trials.filter((t) => t.state === 'complete').length;
+      bar.draw(snapshot, store.offline, starting || !form.ready());
+      form.setRunning(active || starting);
+      optim.show(welcome, !snapshot.run);
+      optim.show(live, snapshot.run);
+      if (!snapshot.run) return;
+      const { folder, images: total } = snapshot.run;
+      const bestNumber = snapshot.best ? snapshot.best.trial : null;
+      const p = snapshot.progress;
+      const finished = trials.length ? trials[trials.length - 1].number : null;
+      const shown = picked !== null && store.trials.has(picked) ? picked : snapshot.current !== null ? snapshot.current : finished;
+      plot.draw({ trials, total: snapshot.run.trials, best: bestNumber, picked: picked, empty: active ? 'The first score appears here' : 'No trial was scored' });
+      const bestTrial = store.trials.get(bestNumber);
+      const making = active && shown === snapshot.current && p.steps ? { image: p.image - 1, part: p.step / p.steps } : null;
+      current.draw({
+        heading: picked !== null || snapshot.current !== null ? 'Trial' : 'Last trial', number: shown, trial: store.trials.get(shown), folder,
+        images: imagesOf(shown), total, step: making, compare: shown !== bestNumber && bestTrial ? bestTrial.values : null,
+        pinned: picked !== null && active, saving, empty: 'The images of the first trial appear here.',
+      });
+      best.draw({
+        heading: 'Best: trial', number: bestNumber, trial: bestTrial, folder, images: bestNumber === null ? [] : imagesOf(bestNumber), total,
+        step: null, compare: null, pinned: false, saving, empty: 'The best trial appears here once one is scored.',
+      });
+      if (bestNumber === null) best.node.querySelector('.optim-title').textContent = 'Best';
+      rater.draw({
+        manual: snapshot.run.manual, active, folder, total, waiting: snapshot.waiting, imagesOf,
+        pending: (trial, image) => scores.pending(folder, trial, image),
+        sending: (trial, image) => scores.sending(folder, trial, image),
+      });
+      drawLog(snapshot);
+      if (viewer) viewer.draw();
+    };
+    let drawnLog = '';
+    const drawLog = (snapshot) => {
+      const signature = JSON.stringify([snapshot.saved, snapshot.errors]);
+      if (signature === drawnLog) return;
+      drawnLog = signature;
+      optim.show(logCard, snapshot.saved.length || snapshot.errors.length);
+      saved.replaceChildren(...(snapshot.saved.length ? [el('span', { class: 'optim-title', text: 'Saved' })] : []), ...snapshot.saved.map((path) => el('div', { class: 'optim-path', text: path })));
+      errors.replaceChildren(...(snapshot.errors.length ? [el('span', { class: 'optim-title', text: 'What went wrong' })] : []), ...[...snapshot.errors].reverse().map((text) => el('div', { class: 'optim-error', text })));
+    };
+
+    // --- keys ---------------------------------------------------------------------------------------------------
+    // Only when the tab is in view, nothing is being typed, and neither our dialog nor the host's lightbox is open.
+    document.addEventListener('keydown', (event) => {
+      if (!root.isConnected || root.offsetParent === null || event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
+      const target = event.target;
+      if (target.closest && target.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], dialog')) return;
+      const lightbox = document.getElementById('lightboxModal');
+      if (lightbox && lightbox.style.display !== 'none' && lightbox.offsetParent !== null) return;
+      if (event.key === ' ' && target.closest('button, summary, [role=button], input')) return;
+      if (rater.key(event)) event.preventDefault();
+    });
+
+    let lastState = '';
+    const poller = optim.poller({
+      root, store,
+      wanted: () => {
+        const current = store.snapshot && store.snapshot.current;
+        const numbers = [picked, rater.trial()].filter((n) => n !== null);
+        if (current === null && store.trials.size) numbers.push(Math.max(...store.trials.keys()));
+        return [...new Set(numbers)];
+      },
+      onData: () => {
+        if (!store.offline) scores.seen(store.asked);
+        if (store.newRun) {
+          store.newRun = false;
+          picked = null;
+          if (store.snapshot.run) scores.resume(store.snapshot.run.folder);
+        }
+        draw();
+        const state = store.snapshot ? store.snapshot.state : '';
+        if (state !== lastState && RESTING.includes(state) && form.ready()) form.loadRuns().catch(() => {});
+        lastState = state;
+        if (!store.offline && !form.ready() && !loading) load();
+      },
+    });
+    let loading = false;
+    const load = async () => {
+      loading = true;
+      await attempt(async () => {
+        await form.load(false);
+        await form.loadRuns();
+      });
+      loading = false;
+      draw();
+    };
+    draw();
+    load();
+    poller.now();
+  };
+
+  const EMPTY = { state: 'idle', sentence: 'Asking the program …', progress: { trials: 0 }, run: null, best: null, current: null, waiting: [], trials: [] };
+
+  // --- self-test ------------------------------------------------------------------------------------------------
+  optim.parts.selftest = (attempt) => {
+    const text = el('pre', { class: 'optim-report', id: 'optim_selftest_report', hidden: true });
+    const note = el('div', { class: 'optim-help', text: 'Checks on this very program that merging, generating and putting your model back work. Takes a few minutes and uses the loaded model.' });
+    const copy = optim.button('optim_selftest_copy', 'Copy report', () => navigator.clipboard.writeText(text.textContent), '', 'For pasting into an issue; holds no paths, prompts or model names');
+    copy.hidden = true;
+    const show = (answer) => {
+      optim.setDisabled(run, answer.state === 'running');
+      optim.setText(run, answer.state === 'running' ? 'Testing …' : 'Run self-test');
+      optim.setText(text, answer.text);
+      optim.show(text, answer.text);
+      optim.show(copy, answer.state === 'done');
+      section.summary(answer.state === 'running' ? 'running …' : answer.state === 'done' ? (answer.failed ? `${answer.failed} failed` : 'no failure') : answer.state === 'failed' ? 'ended early' : '');
+      if (answer.state === 'running') setTimeout(() => attempt(async () => show(await optim.get('selftest'))), 1500);
+    };
+    const run = optim.button('optim_selftest', 'Run self-test', () => attempt(async () => show(await optim.post('selftest'))));
+    const section = optim.section({ id: 'optim_selftest_card', title: 'Self-test', open: false }, note, el('div', { class: 'optim-row' }, run, copy), text);
+    section.node.addEventListener('toggle', () => (section.node.open ? attempt(async () => show(await optim.get('selftest'))) : null));
+    return section;
+  };
+
+  // The frame comes late (Gradio draws the page itself) and may come again.
+  const look = () => {
+    const root = document.getElementById('optim_root');
+    if (root && !root.dataset.mounted) {
+      root.dataset.mounted = 'yes';
+      // Gradio lays its styles for texts over everything inside an HTML component; this is no text.
+      root.closest('.prose')?.classList.remove('prose');
+      mount(root);
+    }
+  };
+  const watch = () => {
+    look();
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+  };
+  if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', watch);
+  else watch();
+})();

@@ -1,0 +1,1 @@
+"""The checks, by theme: small functions `(Bench) -> str | None`, which `lib_optim.selftest.rows` lists."""

@@ -1,0 +1,1 @@
+"""The tab, its JSON routes, and the one Gradio compatibility module."""

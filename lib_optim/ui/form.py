@@ -1,0 +1,217 @@
+"""From what the form in the tab says to a `RunPlan`: a pure function, every problem in one pass.
+
+The form is the JSON object that the page posts and that `default_form` describes. What varies is written in one
+of four modes; ``custom`` takes lines in the grammar of ``plan.bounds``, the first line that names a block wins::
+
+    IN00-IN05: 0.2..0.8        blocks, ranges, wildcards; several with commas
+    M00: =0.5                  fixed
+    OUT* beta: 0..1            one method parameter only
+    # everything that no line names stays as in model A
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib_optim.plan.blocks import BlockMap
+from lib_optim.plan.errors import OptimError, PlanError, Problem
+from lib_optim.plan.guide import Guide
+from lib_optim.plan.methods import MergeMethod
+from lib_optim.plan.nearest import did_you_mean
+from lib_optim.plan.payload import MAX_SEED, Payload
+from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec
+from lib_optim.plan.scorers import MANUAL, ScorerSpec
+from lib_optim.ui.guide_form import MODES, guide_from_form
+
+__all__ = ["Choices", "default_form", "plan_from_form"]
+
+MAX_TRIALS = 100_000
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the names in a form stand for.
+
+    Attributes:
+        models: Title or path to (path, sha256 if known).
+        payloads: Name to payload.
+        scorers: Scorer id to option name to option kind (``path``, ``image``, ``text``, ``number``, ``bool``,
+            ``choice``); the human judge included.
+        method: Method id to its row; raises PlanError.
+        blocks: Block map of a checkpoint file; raises OptimError.
+    """
+
+    models: Mapping[str, tuple[Path, str]]
+    payloads: Mapping[str, Payload]
+    scorers: Mapping[str, Mapping[str, str]]
+    method: Callable[[str], MergeMethod]
+    blocks: Callable[[Path], BlockMap]
+
+
+def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: Sequence[str]) -> dict[str, Any]:
+    """Return the form as a new user finds it; working as it is if both models are there."""
+    return {
+        "name": "",
+        "models": [model_a, model_b, ""],
+        "method": "weighted_sum",
+        "parameters": {},
+        "vary": {"mode": MODES[0], "text_encoder": True, "vae": False, "custom": ""},
+        "payloads": list(payloads),
+        "scorers": [{"id": scorer, "weight": 1, "options": {}} for scorer in scorers],
+        "sampler": "auto",
+        "presets": True,
+        "trials": 30,
+        "seed": 0,
+        "save": {"checkpoint": True, "dtype": "fp16"},
+    }
+
+
+def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
+    """Return the plan that `form` describes; payload seeds are not drawn yet.
+
+    Raises:
+        PlanError: Every problem found, one sentence each. What needs files or the host is not looked at here.
+    """
+    problems: list[Problem] = []
+    models = _models(form, choices, problems)
+    method = _method(form, len(models), choices, problems)
+    guide: Guide | None = None
+    if method is not None and models:
+        try:
+            guide = guide_from_form(form, method, choices.blocks(Path(models[0].path)))
+        except PlanError as error:
+            problems.extend(error.problems)
+        except OptimError as error:
+            problems.append(Problem("models[0]", str(error)))
+    payloads = _payloads(form, choices, problems)
+    scorers = _scorers(form, choices, problems)
+    trials = _whole(form, "trials", 1, MAX_TRIALS, "The number of trials", problems)
+    seed = _whole(form, "seed", 0, MAX_SEED, "The seed", problems)
+    save = form.get("save") or {}
+    if problems or method is None or guide is None:
+        raise PlanError(problems or "The form is empty; choose two models and a method.")
+    presets = SamplerSpec().presets if form.get("presets", True) else ()
+    return RunPlan(
+        name=str(form.get("name") or "").strip() or _name_of(models),
+        models=models,
+        method=method.id,
+        guide=guide,
+        payloads=payloads,
+        scorers=scorers,
+        sampler=SamplerSpec(str(form.get("sampler") or "auto"), presets=presets),
+        budget=Budget(trials),
+        save=SaveSpec.from_json(save, "save"),
+        seed=seed,
+    )
+
+
+def _name_of(models: Sequence[ModelRef]) -> str:
+    return " + ".join(Path(model.path).stem for model in models)[:80]
+
+
+def _models(form: Mapping[str, Any], choices: Choices, problems: list[Problem]) -> tuple[ModelRef, ...]:
+    given = [str(title or "").strip() for title in form.get("models") or ()]
+    while given and not given[-1]:
+        given.pop()
+    refs: list[ModelRef] = []
+    for i, title in enumerate(given):
+        where, letter = f"models[{i}]", "ABCDEFGH"[i % 8]
+        if not title:
+            problems.append(Problem(where, f"Model {letter} is empty; choose a checkpoint for it."))
+        elif title not in choices.models:
+            hint = did_you_mean(title, choices.models)
+            problems.append(
+                Problem(where, f"Model {letter}, '{title}', is not in the list; refresh it or choose another.{hint}")
+            )
+        else:
+            path, sha256 = choices.models[title]
+            refs.append(ModelRef(str(path), sha256, title))
+    paths = [ref.path for ref in refs]
+    for i, path in enumerate(paths):
+        if path in paths[:i]:
+            first = "ABCDEFGH"[paths.index(path) % 8]
+            letters = f"{first} and {'ABCDEFGH'[i % 8]}"
+            sentence = f"Models {letters} are the same checkpoint; choose another for one of them."
+            problems.append(Problem(f"models[{i}]", sentence))
+    if len(given) < 2:
+        problems.append(Problem("models", "A merge needs at least two models; choose model A and model B."))
+    return tuple(refs)
+
+
+def _method(form: Mapping[str, Any], models: int, choices: Choices, problems: list[Problem]) -> MergeMethod | None:
+    try:
+        method = choices.method(str(form.get("method") or ""))
+    except PlanError as error:
+        problems.extend(error.problems)
+        return None
+    if models and not method.takes(models):
+        most = "any number" if method.max_models is None else str(method.max_models)
+        wanted = str(method.min_models) if most == str(method.min_models) else f"{method.min_models} to {most}"
+        sentence = f"{method.title} takes {wanted} models, not {models}; choose another method or other models."
+        problems.append(Problem("method", sentence))
+    return method
+
+
+def _payloads(form: Mapping[str, Any], choices: Choices, problems: list[Problem]) -> tuple[Payload, ...]:
+    names = [str(name) for name in form.get("payloads") or ()]
+    for name in names:
+        if name not in choices.payloads:
+            hint = did_you_mean(name, choices.payloads)
+            problems.append(Problem("payloads", f"The payload '{name}' is not there any more; choose another.{hint}"))
+    if not names:
+        problems.append(Problem("payloads", "No payload is chosen; a merge is judged by the images of at least one."))
+    return tuple(choices.payloads[name] for name in names if name in choices.payloads)
+
+
+def _scorers(form: Mapping[str, Any], choices: Choices, problems: list[Problem]) -> tuple[ScorerSpec, ...]:
+    rows = form.get("scorers") or ()
+    specs: list[ScorerSpec] = []
+    for i, row in enumerate(rows):
+        where, scorer = f"scorers[{i}]", str(row.get("id"))
+        if scorer not in choices.scorers:
+            hint = did_you_mean(scorer, choices.scorers)
+            problems.append(Problem(where, f"There is no judge '{scorer}'.{hint}"))
+            continue
+        weight = _number(row.get("weight", 1))
+        if weight is None or weight <= 0:
+            problems.append(Problem(f"{where}.weight", f"The weight of {scorer} must be a number above 0."))
+            continue
+        options: dict[str, Any] = {}
+        for name, value in (row.get("options") or {}).items():
+            if value is None or (isinstance(value, str) and not value.strip()):
+                continue
+            options[str(name)] = _option(value, choices.scorers[scorer].get(name), f"{where}.{name}", problems)
+        specs.append(ScorerSpec(scorer, weight, str(row.get("device") or "auto"), options))
+    if not rows:
+        sentence = f"No judge is chosen; choose a scorer, or '{MANUAL}' to score the images yourself."
+        problems.append(Problem("scorers", sentence))
+    return tuple(specs)
+
+
+def _option(value: Any, kind: str | None, where: str, problems: list[Problem]) -> Any:
+    if kind == "number":
+        number = _number(value)
+        if number is None:
+            problems.append(Problem(where, f"'{value}' must be a number; correct {where.rsplit('.', 1)[-1]}."))
+        return number if number is not None else 0
+    return value.strip() if isinstance(value, str) else value
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _whole(form: Mapping[str, Any], name: str, low: int, high: int, label: str, problems: list[Problem]) -> int:
+    number = _number(form.get(name))
+    if number is None or number != int(number) or not low <= number <= high:
+        problems.append(Problem(name, f"{label} must be a whole number from {low} to {high}."))
+        return low
+    return int(number)

@@ -1,0 +1,112 @@
+"""The one wrapper around every JSON route: login, same origin, JSON in and out, errors as sentences."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from lib_optim.plan.errors import OptimError, PlanError, RunError
+from lib_optim.ui.compat import login_missing
+
+__all__ = ["Call", "Refused", "endpoint"]
+
+_log = logging.getLogger(__name__)
+_MAX_BODY = 1_000_000
+
+
+class Refused(Exception):
+    """A request that is not served: `status` and one sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, already checked. `body` is the JSON object of a POST, empty for a GET."""
+
+    query: Mapping[str, str]
+    path: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+def endpoint(handler: Callable[[Call], Any], hosts: Collection[str] | None = None) -> Callable[..., Any]:
+    """Wrap `handler`, which runs on a worker thread and returns JSON data or a `Response`.
+
+    Args:
+        handler: Raises `OptimError` for everything the user should read.
+        hosts: Names by which the server may be called; None accepts any (a WebUI is reached through tunnels and
+            proxies). Keeps a foreign page from reaching a local server through a name of its own.
+    """
+
+    async def serve(request: Request) -> Response:
+        try:
+            _check(request, hosts)
+            body = await _body(request) if request.method == "POST" else {}
+            result = await run_in_threadpool(handler, Call(request.query_params, request.path_params, body))
+        except Refused as error:
+            return _error(error.status, str(error))
+        except PlanError as error:
+            problems = [{"where": problem.where, "sentence": problem.sentence} for problem in error.problems]
+            return _error(400, str(error), problems=problems)
+        except OptimError as error:
+            return _error(409 if isinstance(error, RunError) else 400, str(error))
+        except Exception:  # noqa: BLE001 (the page gets a sentence, the log the trace)
+            _log.exception("%s %s failed", request.method, request.url.path)
+            return _error(500, "Optim met an error of its own; the trace is in the program's log.")
+        if isinstance(result, Response):
+            return result
+        return JSONResponse(result, headers={"Cache-Control": "no-store"})
+
+    return serve
+
+
+def _error(status: int, sentence: str, **more: Any) -> JSONResponse:
+    return JSONResponse({"error": sentence, **more}, status_code=status, headers={"Cache-Control": "no-store"})
+
+
+def _check(request: Request, hosts: Collection[str] | None) -> None:
+    host = request.headers.get("host", "")
+    if hosts is not None and (urlsplit(f"//{host}").hostname or "") not in hosts:
+        raise Refused(403, f"This program answers to {' and '.join(sorted(hosts))} only, not to '{host}'.")
+    if login_missing(request.app, request):
+        raise Refused(401, "You are not logged in; reload the page and log in.")
+    if request.method == "POST" and not _same_origin(request, host):
+        raise Refused(403, "This request comes from another page, so it was not carried out.")
+
+
+def _same_origin(request: Request, host: str) -> bool:
+    """A browser says where a request comes from and no page can change it; a program says nothing."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc in (host, request.headers.get("x-forwarded-host"))
+
+
+async def _body(request: Request) -> Mapping[str, Any]:
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        raise Refused(415, "The request must be JSON (Content-Type: application/json).")
+    size = 0
+    parts = []
+    async for part in request.stream():
+        size += len(part)
+        if size > _MAX_BODY:
+            raise Refused(413, "The request is too large.")
+        parts.append(part)
+    try:
+        data = json.loads(b"".join(parts) or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, f"The request is not valid JSON ({error}).") from error
+    if not isinstance(data, dict):
+        raise Refused(400, "The request must be a JSON object.")
+    return data

@@ -1,0 +1,37 @@
+"""A plan check as JSON for the page: the resolved table, counts, sizes and every problem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lib_optim.run.check import PlanCheck
+
+__all__ = ["check_json"]
+
+
+def check_json(check: PlanCheck) -> dict[str, Any]:
+    """Return `check` as the page shows it; the table is empty where problems prevent it."""
+    resolved = check.resolved
+    space = resolved.space if resolved else None
+    return {
+        "problems": [{"where": problem.where, "sentence": problem.sentence} for problem in check.problems],
+        "warnings": list(check.warnings),
+        "parameters": [
+            {"name": p.name, "range": str(p.bound), "parameter": p.method_parameter, "blocks": list(p.blocks)}
+            for p in (space.parameters if space else ())
+        ],
+        "settings": [
+            {"name": s.name, "value": s.value, "parameter": s.method_parameter, "blocks": list(s.blocks)}
+            for s in (space.settings if space else ())
+        ],
+        "method": resolved.method.title if resolved else "",
+        "architecture": resolved.architecture.title if resolved else "",
+        "trials": resolved.plan.budget.trials if resolved else 0,
+        "images_per_trial": check.images_per_trial,
+        "merged_bytes": check.merged_bytes,
+        "image_bytes": check.image_bytes,
+        "kept_blocks": (
+            [b.name for b in resolved.blocks.blocks if b.name not in resolved.space.merged_blocks] if resolved else []
+        ),
+    }

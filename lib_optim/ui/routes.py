@@ -1,0 +1,150 @@
+"""The JSON routes below ``/optim/``, which the page (and any program) drives Optim with.
+
+    GET  /optim/api/setup?refresh=1      what the form offers        GET  /optim/api/methods   merge methods
+    GET  /optim/api/snapshot?since=&trials=3,4   state of the run    GET  /optim/api/runs      earlier runs
+    POST /optim/api/check | start        {"form": …} or {"plan": …}  POST /optim/api/command   {"command": …}
+    POST /optim/api/score                {trial, image, value, request}
+    POST /optim/api/selftest, GET same   start it; its state and report
+    GET  /optim/image/{run}/{file}       an image of a run
+
+Errors are ``{"error": sentence}`` with status 4xx; a plan's also carry ``problems``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import FileResponse, Response
+
+from lib_optim.plan.errors import PlanError
+from lib_optim.plan.run_plan import RunPlan
+from lib_optim.ui.catalog import Catalog
+from lib_optim.ui.form import plan_from_form
+from lib_optim.ui.http import Call, Refused, endpoint
+from lib_optim.ui.plan_check import check_json
+from lib_optim.ui.selftest_job import SelftestJob
+
+if TYPE_CHECKING:
+    from lib_optim.run.manager import RunManager
+
+__all__ = ["mount"]
+
+IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+_MARK = "/optim/api/snapshot"
+
+
+def mount(app: Any, manager: RunManager, hosts: Collection[str] | None = None) -> None:
+    """Add the routes to `app` (FastAPI or Starlette), once; a second call changes nothing.
+
+    Args:
+        app: The program's own app; a WebUI hands over a new one after "Reload UI".
+        manager: The one run manager of this process.
+        hosts: See `lib_optim.ui.http.endpoint`.
+    """
+    if any(getattr(route, "path", None) == _MARK for route in app.routes):
+        return
+    for method, path, handler in _Api(manager).table():
+        app.router.add_route(path, endpoint(handler, hosts), methods=[method])
+
+
+class _Api:
+    def __init__(self, manager: RunManager) -> None:
+        self._manager = manager
+        self._catalog = Catalog(manager)
+        self._selftest = SelftestJob(manager)
+
+    def table(self) -> tuple[tuple[str, str, Callable[[Call], Any]], ...]:
+        return (
+            ("GET", "/optim/api/setup", lambda call: self._catalog.setup(call.query.get("refresh") == "1")),
+            ("GET", "/optim/api/methods", lambda _: {"methods": self._catalog.methods()}),
+            ("GET", _MARK, self._snapshot),
+            ("GET", "/optim/api/runs", lambda _: {"runs": self._manager.runs()}),
+            ("POST", "/optim/api/check", self._check),
+            ("POST", "/optim/api/start", self._start),
+            ("POST", "/optim/api/command", self._command),
+            ("POST", "/optim/api/score", self._score),
+            ("POST", "/optim/api/selftest", lambda _: self._selftest.start()),
+            ("GET", "/optim/api/selftest", lambda _: self._selftest.state()),
+            ("GET", "/optim/image/{folder}/{file}", self._image),
+        )
+
+    def _snapshot(self, call: Call) -> dict[str, Any]:
+        also = [int(part) for part in call.query.get("trials", "").split(",")[:20] if part.strip().isdigit()]
+        since = call.query.get("since", "0")
+        return self._manager.snapshot(int(since) if since.isdigit() else 0, also)
+
+    def _plan(self, call: Call) -> RunPlan:
+        if "plan" in call.body:
+            return RunPlan.from_json(call.body["plan"], "plan")
+        form = call.body.get("form")
+        if not isinstance(form, Mapping):
+            raise PlanError("The request holds neither a plan nor a form.")
+        return plan_from_form(form, self._catalog.choices())
+
+    def _check(self, call: Call) -> dict[str, Any]:
+        """A plan with problems is an answer here, not an error."""
+        try:
+            return check_json(self._manager.check(self._plan(call)))
+        except PlanError as error:
+            from lib_optim.run.check import PlanCheck
+
+            return check_json(PlanCheck(error.problems))
+
+    def _start(self, call: Call) -> dict[str, Any]:
+        return {"folder": self._manager.start(self._plan(call))}
+
+    def _command(self, call: Call) -> dict[str, Any]:
+        name = call.body.get("command")
+        manager = self._manager
+        plain: dict[str, Callable[[], Any]] = {
+            "pause": manager.pause,
+            "go_on": manager.go_on,
+            "skip_image": manager.skip_image,
+            "skip_trial": manager.skip_trial,
+            "stop": manager.stop,
+        }
+        if name in plain:
+            plain[name]()
+            return {"done": name}
+        if name == "resume":
+            folder = _text(call, "folder")
+            manager.resume(folder)
+            return {"done": name, "folder": folder}
+        if name == "save_trial":
+            return {"done": name, "path": str(manager.save_trial(_whole(call, "trial")))}
+        known = ", ".join([*plain, "resume", "save_trial"])
+        raise Refused(400, f"There is no command '{name}'; there are {known}.")
+
+    def _score(self, call: Call) -> dict[str, Any]:
+        value = call.body.get("value")
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 10 or math.isnan(value)
+        ):
+            raise Refused(400, "A score must be a number from 0 to 10, or null to take it back.")
+        trial, image = _whole(call, "trial"), _whole(call, "image")
+        self._manager.score(trial, image, value, _text(call, "request"))
+        return {"trial": trial, "image": image, "value": value}
+
+    def _image(self, call: Call) -> Response:
+        path = self._manager.image_path(call.path["folder"], call.path["file"])
+        if path is None or path.suffix.lower() not in IMAGE_TYPES:
+            raise Refused(404, "There is no such image.")
+        # An image never changes once written; nosniff, because a run may have been imported.
+        headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}
+        return FileResponse(path, media_type=IMAGE_TYPES[path.suffix.lower()], headers=headers)
+
+
+def _whole(call: Call, name: str) -> int:
+    value = call.body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise Refused(400, f"'{name}' must be a whole number from 0.")
+    return value
+
+
+def _text(call: Call, name: str) -> str:
+    value = call.body.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 200:
+        raise Refused(400, f"'{name}' must be a text of 1 to 200 characters.")
+    return value

@@ -1,0 +1,36 @@
+"""The Optim tab: a frame in Gradio, filled by our own page script over our own routes.
+
+Gradio carries the frame only: its queued events lose fast clicks and die with a page reload, and its components
+differ between the versions that the WebUIs pin (reference/interface.md). The page's parts are in ``javascript/``, its
+look in ``style.css``; both are loaded by a WebUI by themselves.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from lib_optim import __version__
+
+if TYPE_CHECKING:
+    from lib_optim.run.manager import RunManager
+
+__all__ = ["build_tab", "frame_html"]
+
+
+def build_tab(manager: RunManager) -> gr.Blocks:
+    """Return the tab for a WebUI's ``on_ui_tabs`` as ``(blocks, "Optim", "optim")``, or for a page of its own."""
+    with gr.Blocks(analytics_enabled=False, title="Optim") as blocks:
+        gr.HTML(frame_html(manager.host.title), elem_id="optim_frame")
+    return blocks
+
+
+def frame_html(host: str) -> str:
+    """Return what stands in the tab until the page script takes over; `host` is the program's name."""
+    return (
+        f'<div id="optim_root" class="optim-root" data-version="{escape(__version__)}" data-host="{escape(host)}">'
+        '<div class="optim-loading">Optim is loading …</div>'
+        "</div>"
+    )

@@ -1,0 +1,69 @@
+"""What a test needs that this machine may lack, and the small real thing that many tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.rig import Rig
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, with a reason, what cannot run here. Nothing is skipped silently, and `slow` never is."""
+    if item.get_closest_marker("browser") and not CHROMIUM.exists():
+        if os.environ.get("OPTIM_REQUIRE_BROWSER") == "1":
+            pytest.fail(f"{CHROMIUM} is missing, and OPTIM_REQUIRE_BROWSER=1 asks for the browser tests", pytrace=False)
+        pytest.skip(f"needs {CHROMIUM} (Debian package chromium)")
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a GPU that PyTorch sees")
+    if item.get_closest_marker("hub") and os.environ.get("OPTIM_TEST_HUB") != "1":
+        pytest.skip("needs a network and a model hub; set OPTIM_TEST_HUB=1 where there are both")
+    if item.get_closest_marker("original_weights") and not os.environ.get("OPTIM_TEST_WEIGHTS"):
+        pytest.skip("needs published weights; set OPTIM_TEST_WEIGHTS to the folder that holds them")
+
+
+@pytest.fixture(scope="session")
+def demo_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the demo pair, made once per session. Nobody may change the files: they get linked."""
+    from lib_optim.hosts.standalone.demo import make_demo_checkpoints
+    from lib_optim.merging.hashing import _hash
+
+    folder = tmp_path_factory.mktemp("demo")
+    before = {path: _hash(path) for path in make_demo_checkpoints(folder)}
+    yield folder
+    for path, digest in before.items():
+        assert _hash(path) == digest, f"a test changed {path.name}"
+
+
+@pytest.fixture
+def make_rig(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Rig]]:
+    """A factory of standalone hosts with a run manager each, in folders of their own; closed at the end."""
+    from tests.rig import Rig
+
+    rigs: list[Rig] = []
+
+    def make(folder: Path | None = None) -> Rig:
+        rigs.append(Rig(folder or tmp_path_factory.mktemp("rig"), demo_models))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.close()
+
+
+@pytest.fixture
+def rig(make_rig: Callable[..., Rig]) -> Rig:
+    """One of `make_rig`, with the first demo checkpoint loaded, as a user would have it."""
+    made = make_rig()
+    made.host.choose(made.checkpoint("demo-a"))
+    return made

@@ -1,0 +1,134 @@
+"""scripts/optim.py: what a WebUI loads, and what it may cost."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.webui.fixtures import TestHost
+
+pytestmark = pytest.mark.ui
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "optim.py"
+
+
+@pytest.fixture
+def script(webui: TestHost, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script, loaded as the WebUI loads it, with a run manager of its own."""
+    from lib_optim.run import singleton
+
+    monkeypatch.setattr(singleton, "_manager", None)
+    return load()
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("optim.py", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(webui: TestHost, name: str, *arguments: Any) -> list[Any]:
+    return webui.module("modules.script_callbacks").run(name, *arguments)
+
+
+def test_tab_settings_and_routes(webui: TestHost, script: ModuleType) -> None:
+    import gradio as gr
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    [[(blocks, title, name)]] = run(webui, "ui_tabs")
+    assert isinstance(blocks, gr.Blocks)
+    assert (title, name) == ("Optim", "optim")
+    run(webui, "ui_settings")
+    assert webui.opts.data_labels["optim_outputs"].default == ""
+    webui.opts.data["optim_outputs"] = str(webui.folder / "runs")
+    assert script.current_manager().outputs == webui.folder / "runs"
+    app, again = FastAPI(), FastAPI()
+    for each in (app, app, again):  # "Reload UI" brings a new app
+        run(webui, "app_started", blocks, each)
+    manager = script.current_manager()
+    assert manager.host.id == webui.flavour
+    for each in (app, again):
+        with TestClient(each, base_url="http://127.0.0.1") as client:
+            assert client.get("/optim/api/setup").status_code == 200
+    load()  # the scripts run again, the manager stays
+    assert script.current_manager() is manager
+
+
+@pytest.mark.parametrize("event", ["on_reload", "script_unloaded"])
+def test_the_model_is_put_back_before_the_scripts_go(webui: TestHost, script: ModuleType, event: str) -> None:
+    closed = []
+    run(webui, event)  # nothing was started yet: nothing to close, and none is made
+    assert script.current_manager() is None
+    script._manager().close = lambda: closed.append(1)
+    run(webui, event)
+    assert closed == [1]
+
+
+def test_our_failures_stay_ours(webui: TestHost, script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **named: Any) -> None:
+        raise RuntimeError("broken <on purpose>")
+
+    monkeypatch.setattr(script, "get_manager", fail)
+    [[(blocks, title, _)]] = run(webui, "ui_tabs")
+    assert title == "Optim"
+    shown = [block.value for block in blocks.blocks.values() if getattr(block, "value", None)]
+    assert any("broken &lt;on purpose&gt;" in str(value) for value in shown)
+    run(webui, "app_started", None, SimpleNamespace(routes=[]))
+    monkeypatch.setattr(script, "current_manager", fail)
+    run(webui, "script_unloaded")
+    monkeypatch.setattr(webui.module("modules.shared"), "opts", None)
+    run(webui, "ui_settings")
+
+
+def test_the_script_is_short() -> None:
+    assert len(SCRIPT.read_text(encoding="utf-8").splitlines()) < 150
+
+
+def test_start_costs_less_than_half_a_second_and_imports_no_torch(tmp_path: Path) -> None:
+    """In a process of its own, with stand-ins for the few names of the WebUI that are touched at start."""
+    code = f"""
+import sys, time, types
+import gradio, fastapi  # the WebUI has these anyway
+names = "modules.script_callbacks modules.scripts modules.shared modules.call_queue modules.paths_internal".split()
+for name in ["modules", *names]:
+    sys.modules[name] = module = types.ModuleType(name)
+    module.__spec__ = types.SimpleNamespace(submodule_search_locations=[], loader=None, origin=None, name=name)
+    if "." in name:
+        setattr(sys.modules["modules"], name.split(".")[1], module)
+calls = {{}}
+from modules import script_callbacks, scripts, shared, paths_internal
+for event in "ui_tabs app_started ui_settings before_reload script_unloaded".split():
+    setattr(script_callbacks, "on_" + event, lambda call, event=event: calls.update({{event: call}}))
+scripts.basedir = lambda: {str(ROOT)!r}
+shared.opts = types.SimpleNamespace(add_option=lambda *a: None)
+shared.OptionInfo = lambda *a, **k: None
+shared.cmd_opts = types.SimpleNamespace()
+paths_internal.default_output_dir = paths_internal.data_path = paths_internal.models_path = {str(tmp_path)!r}
+sys.path.insert(0, {str(ROOT)!r})
+before = set(sys.modules)
+start = time.perf_counter()
+exec(compile(open({str(SCRIPT)!r}).read(), "optim.py", "exec"), {{"__name__": "optim.py"}})
+calls["ui_settings"]()
+[(blocks, title, name)] = calls["ui_tabs"]()
+calls["app_started"](blocks, fastapi.FastAPI())
+print(time.perf_counter() - start)
+heavy = ("torch", "transformers", "diffusers", "sd_mecha", "optuna")
+print(sorted(m for m in set(sys.modules) - before if m.split(".")[0] in heavy))
+assert blocks.blocks
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "could not" not in done.stderr, done.stderr
+    seconds, heavy = done.stdout.strip().splitlines()[-2:]
+    assert heavy == "[]"
+    assert float(seconds) < 0.5

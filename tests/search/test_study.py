@@ -1,0 +1,327 @@
+"""The search: presets first, then a sampler that depends on nothing but seed, number and history."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from lib_optim.plan.blocks import block_map
+from lib_optim.plan.bounds import Value, parse_bound
+from lib_optim.plan.errors import PlanError
+from lib_optim.plan.guide import ComponentGuide, Guide, Strategy
+from lib_optim.plan.records import Trial, TrialState
+from lib_optim.plan.run_plan import SamplerSpec
+from lib_optim.plan.space import Space, space_of
+from lib_optim.search.samplers import sampler_rows
+from lib_optim.search.study import Search
+from tests.plan.methods import MANY, WEIGHTED
+
+SD1 = block_map("sd1")
+SAMPLERS = [row.id for row in sampler_rows()]
+
+
+def make_space(blocks: int = 3, **bounds: str) -> Space:
+    names = tuple(f"IN{n:02d}" for n in range(blocks))
+    guide = Guide(
+        (ComponentGuide("unet", (Strategy("select", names, parameters=("alpha",)),)),),
+        {name: parse_bound(text) for name, text in bounds.items()},
+    )
+    return space_of(guide, WEIGHTED, SD1)
+
+
+def mixed_space() -> Space:
+    guide = Guide(
+        (
+            ComponentGuide(
+                "unet",
+                (
+                    Strategy("select", ("IN00",), parameters=("alpha", "beta", "cos_eps", "rank", "vote", "mode")),
+                    Strategy("select", ("IN01",), parameters=("alpha", "rank")),
+                    Strategy("select", ("IN02",), parameters=("rank",)),
+                ),
+            ),
+        ),
+        {
+            "IN00_alpha": parse_bound("0..1 step 0.05"),
+            "IN01_alpha": parse_bound("{0, 0.25, 1}"),
+            "IN01_rank": parse_bound("1..64 int log"),
+            "IN02_rank": parse_bound("8..32 int step 8"),
+        },
+    )
+    return space_of(guide, MANY, SD1)
+
+
+def score(values: Mapping[str, Value]) -> float:
+    """A hill for numbers; words and switches count too."""
+    total = 0.0
+    for name, value in values.items():
+        number = {"a": 0.0, "b": 1.0}.get(value, 0.0) if isinstance(value, str) else float(value)
+        total -= (number / (64 if name.endswith("rank") else 1) - 0.7) ** 2
+    return total
+
+
+def finished(
+    number: int,
+    values: Mapping[str, Value],
+    value: float | None,
+    origin: str = "sampler: x",
+    state: TrialState = "complete",
+) -> Trial:
+    return Trial(number, state, dict(values), origin, value=value)
+
+
+def new(space: Space, sampler: str = "tpe", seed: int = 7, presets: tuple[str, ...] = (), **options: Any) -> Search:
+    return Search(space, SD1, SamplerSpec(sampler, options, presets), seed)
+
+
+def history(space: Space, count: int, seed: int = 1) -> list[Trial]:
+    """Random trials with their scores."""
+    search = new(space, "random", seed)
+    points = [search.suggest(number).values for number in range(count)]
+    return [finished(number, values, score(values)) for number, values in enumerate(points)]
+
+
+def run(search: Search, count: int) -> list[Mapping[str, Value]]:
+    points = []
+    for number in range(count):
+        suggestion = search.suggest(number)
+        points.append(suggestion.values)
+        search.add(finished(number, suggestion.values, score(suggestion.values), suggestion.origin))
+    return points
+
+
+# Presets
+
+
+def test_presets_come_first_in_their_order_and_once() -> None:
+    search = new(make_space(), presets=("all A", "half", "SMOOTHSTEP", "all B"))
+    origins = []
+    for number in range(6):
+        suggestion = search.suggest(number)
+        origins.append(suggestion.origin)
+        search.add(finished(number, suggestion.values, 0.5, suggestion.origin))
+    assert origins[:4] == ["preset: all A", "preset: half", "preset: SMOOTHSTEP", "preset: all B"]
+    assert origins[4:] == ["sampler: tpe"] * 2
+    assert search.presets == ("all A", "half", "SMOOTHSTEP", "all B")
+
+
+def test_a_preset_is_offered_until_its_trial_is_known() -> None:
+    search = new(make_space(), presets=("half", "all B"))
+    assert search.suggest(0) == search.suggest(0) == search.suggest(5)
+    assert search.suggest(0).values == dict.fromkeys(["IN00_alpha", "IN01_alpha", "IN02_alpha"], 0.5)
+
+
+@pytest.mark.parametrize("state", ["failed", "skipped", "waiting", "running"])
+def test_a_preset_that_failed_is_not_tried_again(state: TrialState) -> None:
+    search = new(make_space(), presets=("half", "all B"))
+    first = search.suggest(0)
+    search.add(finished(0, first.values, None, first.origin, state))
+    assert search.suggest(1).origin == "preset: all B"
+
+
+def test_presets_that_are_the_same_point_are_tried_once() -> None:
+    search = new(make_space(2), presets=("half", "HALF", "all A", "OUT12", "OUT07"))
+    assert search.presets == ("half", "all A")
+
+
+def test_presets_that_do_not_fit_are_left_out() -> None:
+    search = new(make_space(alpha="0.2..0.8"), presets=("all A", "half", "all B"))
+    assert search.presets == ("half",)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_presets_fit_ranges_with_steps(sampler: str) -> None:
+    space = make_space(4, alpha="0..1 step 0.05")
+    search = new(space, sampler, presets=("GRAD_V", "SMOOTHSTEP", "COSINE"), **startup(sampler, 2))
+    for values in run(search, 5):
+        space.assign(values)
+
+
+def test_an_unknown_preset_is_refused_at_the_start() -> None:
+    with pytest.raises(PlanError, match=r"There is no preset 'halve'\. Did you mean 'half'"):
+        new(make_space(), presets=("halve",))
+
+
+# Suggestions
+
+
+def startup(sampler: str, count: int) -> dict[str, int]:
+    return {} if sampler == "random" else {"n_startup_trials": count}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(sampler: str) -> None:
+    space = make_space()
+    options = startup(sampler, 4)
+    through = run(new(space, sampler, presets=("half",), **options), 9)
+    assert len({tuple(values.items()) for values in through}) == 9, "a suggestion came twice"
+
+    resumed = new(space, sampler, presets=("half",), **options)
+    for number, values in enumerate(through[:6]):
+        origin = "preset: half" if number == 0 else f"sampler: {sampler}"
+        resumed.add(finished(number, values, score(values), origin))
+    assert resumed.suggest(6).values == through[6]
+    assert resumed.suggest(6).values == through[6], "asking has no effect"
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_order_in_which_trials_arrive_does_not_matter(sampler: str) -> None:
+    space = make_space()
+    trials = history(space, 6)
+    answers = []
+    for order in (trials, trials[::-1]):
+        search = new(space, sampler, **startup(sampler, 3))
+        for trial in order:
+            search.add(trial)
+        answers.append(search.suggest(6).values)
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_seed_and_number_decide(sampler: str) -> None:
+    space = make_space()
+    assert new(space, sampler, 1).suggest(0) == new(space, sampler, 1).suggest(0)
+    assert new(space, sampler, 1).suggest(0) != new(space, sampler, 2).suggest(0)
+    assert new(space, sampler, 1).suggest(0) != new(space, sampler, 1).suggest(1)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_a_changed_score_counts_from_the_next_suggestion_on(sampler: str) -> None:
+    space = make_space()
+    search = new(space, sampler, **startup(sampler, 3))
+    trials = history(space, 8)
+    for trial in trials:
+        search.add(trial)
+    before = search.suggest(8).values
+    worst = min(trials, key=lambda trial: trial.value or 0.0)
+    search.add(finished(worst.number, worst.values, 100.0))
+    assert search.suggest(8).values != before
+    search.add(worst)
+    assert search.suggest(8).values == before, "and back again"
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+@pytest.mark.parametrize(
+    ("state", "value"),
+    [("failed", None), ("skipped", None), ("waiting", None), ("running", None), ("failed", 100.0), ("complete", None),
+     ("complete", math.nan), ("complete", math.inf)],
+)  # fmt: skip
+def test_what_has_no_score_teaches_nothing(sampler: str, state: TrialState, value: float | None) -> None:
+    space = make_space()
+    search = new(space, sampler, **startup(sampler, 3))
+    for trial in history(space, 6):
+        search.add(trial)
+    before = search.suggest(9).values
+    search.add(finished(6, dict.fromkeys(before, 0.99), value, state=state))
+    assert search.suggest(9).values == before
+
+
+def test_failed_trials_do_not_count_as_startup() -> None:
+    space = make_space()
+    trials = history(space, 6)
+    failed = [finished(t.number, t.values, None, state="failed") for t in trials]
+    for sampler in ("tpe", "gp"):
+        taught, untaught, fresh = (new(space, sampler, n_startup_trials=4) for _ in range(3))
+        for trial, failure in zip(trials, failed, strict=True):
+            taught.add(trial)
+            untaught.add(failure)
+        assert untaught.suggest(6).values == fresh.suggest(6).values
+        assert taught.suggest(6).values != fresh.suggest(6).values
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_kind_of_dimension_is_respected(sampler: str) -> None:
+    space = mixed_space()
+    search = new(space, sampler, **startup(sampler, 5))
+    # the Gaussian process takes a second or more per suggestion where there are steps and choices
+    points = run(search, 6 if sampler == "gp" else 15)
+    seen: dict[str, set[Value]] = {parameter.name: set() for parameter in space.parameters}
+    for values in points:
+        space.assign(values)  # raises where a value lies outside its bounds, or off its steps
+        for name, value in values.items():
+            seen[name].add(value)
+    assert {type(value) for value in seen["IN00_rank"]} == {int}
+    assert {type(value) for value in seen["IN00_vote"]} == {bool}
+    assert seen["IN00_mode"] <= {"a", "b"}
+    assert seen["IN01_alpha"] <= {0, 0.25, 1}
+    assert seen["IN02_rank"] <= {8, 16, 24, 32}
+    assert all(abs(float(v) * 20 - round(float(v) * 20)) < 1e-9 for v in seen["IN00_alpha"])
+    assert all(1e-8 <= float(v) <= 1e-2 for v in seen["IN00_cos_eps"])
+
+
+def test_logarithmic_ranges_are_drawn_evenly_by_magnitude() -> None:
+    space = make_space(1, alpha="1e-6..1 log")
+    search = new(space, "random")
+    drawn = [math.log10(float(search.suggest(n).values["IN00_alpha"])) for n in range(200)]
+    below = sum(value < -3 for value in drawn) / len(drawn)
+    assert 0.35 < below < 0.65
+
+
+def test_steps_and_whole_numbers_reach_both_ends() -> None:
+    space = mixed_space()
+    search = new(space, "random")
+    seen = {search.suggest(n).values["IN02_rank"] for n in range(100)}
+    assert seen == {8, 16, 24, 32}
+
+
+@pytest.mark.parametrize(("sampler", "seeds"), [("tpe", range(6)), ("gp", range(1))])
+def test_the_model_beats_chance_on_a_hill(sampler: str, seeds: range) -> None:
+    space = make_space(4)
+
+    def regret(name: str) -> float:
+        options = startup(name, 8)
+        return sum(-max(score(values) for values in run(new(space, name, seed, **options), 30)) for seed in seeds)
+
+    assert regret(sampler) < 0.7 * regret("random")
+
+
+def test_values_that_came_back_from_json_are_understood() -> None:
+    import json
+
+    space = mixed_space()
+    search = new(space, "tpe", n_startup_trials=2)
+    for trial in history(space, 4):
+        search.add(Trial.from_json(json.loads(json.dumps(trial.to_json()))))
+    space.assign(search.suggest(4).values)
+
+
+def test_auto_is_resolved_and_named() -> None:
+    assert new(make_space(8), "auto").sampler == "gp"
+    assert new(make_space(9), "auto").sampler == "tpe"
+    assert new(make_space(9), "auto").suggest(0).origin == "sampler: tpe"
+
+
+def test_bad_samplers_are_refused_at_the_start() -> None:
+    with pytest.raises(PlanError, match="no sampler 'tp'"):
+        new(make_space(), "tp")
+    with pytest.raises(PlanError, match="must lie between"):
+        new(make_space(), "tpe", n_startup_trials=0)
+
+
+def test_optunas_own_log_level_is_left_as_it_was() -> None:
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    try:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        new(make_space()).suggest(0)
+        assert optuna.logging.get_verbosity() == optuna.logging.ERROR
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def test_the_global_random_state_is_left_alone() -> None:
+    import numpy as np
+
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    search = new(make_space(), "tpe", n_startup_trials=2)
+    for trial in history(make_space(), 4):
+        search.add(trial)
+    search.suggest(4)
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002

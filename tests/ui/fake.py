@@ -1,0 +1,283 @@
+"""A run manager with the real one's interface and a scripted run: what the page is shown, without models."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import random
+import struct
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from lib_optim.hosts.base import Checkpoint, HostCapabilities, HostPaths, HostState
+from lib_optim.plan.errors import PlanError, RunError
+from lib_optim.plan.payload import ImageJob, jobs_of
+from lib_optim.plan.records import ImageRecord, Trial
+from lib_optim.plan.run_plan import RunPlan
+from lib_optim.plan.scorers import MANUAL
+from lib_optim.run.check import PlanCheck
+from lib_optim.run.folder import RunFolder, list_runs
+from lib_optim.run.view import RunView
+
+SD1_KEYS = ("model.diffusion_model.input_blocks.1.1.norm.weight", "cond_stage_model.transformer.embeddings.weight")
+SDXL_KEYS = ("model.diffusion_model.label_emb.0.0.weight", "conditioner.embedders.1.model.ln_final.weight")
+BLOCKS = ("BASE", *(f"IN{i:02d}" for i in range(12)), "M00", *(f"OUT{i:02d}" for i in range(12)))
+PROMPT = 'a <script>alert("no")</script> & lighthouse'
+
+
+def write_checkpoint(path: Path, keys: Sequence[str] = SD1_KEYS) -> Path:
+    """Write a safetensors file with one small tensor per key."""
+    tensors = {key: {"dtype": "F16", "shape": [1], "data_offsets": [2 * i, 2 * i + 2]} for i, key in enumerate(keys)}
+    header = json.dumps(tensors).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(2 * len(keys)))
+    return path
+
+
+class FakeHost:
+    """Four checkpoints in a folder, and paths."""
+
+    id, title, version, delivery = "fake", "Fake host", "1.0", "in_process"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("models", "data/payloads", "outputs"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for name in ("aurora_v2", "dreamlike_v6", "meadow"):
+            write_checkpoint(folder / "models" / f"{name}.safetensors")
+        write_checkpoint(folder / "models" / "big_xl.safetensors", SDXL_KEYS)
+        payload = {"name": "lighthouse", "prompt": PROMPT, "steps": 8, "batch_size": 2, "width": 256, "height": 384}
+        (folder / "data/payloads/lighthouse.json").write_text(json.dumps(payload))
+        forest = {"name": "forest", "prompt": "a forest at dawn, mist", "steps": 8, "batch_size": 2}
+        (folder / "data/payloads/forest.json").write_text(json.dumps(forest))
+        self.loaded: str | None = "dreamlike_v6"
+
+    def capabilities(self) -> HostCapabilities:
+        fields = frozenset({"prompt", "seed", "subseed", "steps", "width", "height"})
+        return HostCapabilities(("sd1", "sdxl"), fields, ("Euler a",), (), False)
+
+    def paths(self) -> HostPaths:
+        return HostPaths(self.folder / "outputs", self.folder / "models", self.folder / "data")
+
+    def checkpoints(self, refresh: bool = False) -> tuple[Checkpoint, ...]:
+        return tuple(Checkpoint(p.stem, p) for p in sorted((self.folder / "models").glob("*.safetensors")))
+
+    def state(self) -> HostState:
+        return HostState(self.loaded)
+
+
+class FakeManager:
+    """Scripted trials: a smooth score, one failure, one skip; waits for human scores if asked to.
+
+    Args:
+        folder: Where its models and runs are.
+        image_seconds: How long one image takes.
+    """
+
+    def __init__(self, folder: Path, image_seconds: float = 0.15) -> None:
+        self.host = FakeHost(folder)
+        self.scorers_dir = folder / "scorers"
+        self.view = RunView()
+        self.image_seconds = image_seconds
+        self.requests: list[str] = []
+        self.scores: dict[tuple[int, int], float] = {}
+        self.commands: list[str] = []
+        self._flags: set[str] = set()
+        self._thread: threading.Thread | None = None
+        self._step = (0, 0)
+        self._manual = False
+
+    @property
+    def active(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def check(self, plan: RunPlan) -> PlanCheck:
+        from lib_optim.run.check import check_plan
+
+        return check_plan(plan, self.host, self.scorers_dir)  # type: ignore[arg-type]
+
+    def start(self, plan: RunPlan) -> str:
+        if self.active:
+            raise RunError("A run is going on; stop it first, or wait for its end.")
+        problems = self.check(plan).problems
+        if problems:
+            raise PlanError(problems)
+        folder = RunFolder.create(self.host.paths().outputs, plan.name)
+        folder.write_plan(plan)
+        self._begin(plan, folder)
+        return folder.name
+
+    def resume(self, name: str, trials: int | None = None) -> str:
+        if self.active:
+            raise RunError("A run is going on; stop it first, or wait for its end.")
+        folder = RunFolder.open(self.host.paths().outputs, name)
+        self._begin(folder.read_plan(), folder)
+        return name
+
+    def _begin(self, plan: RunPlan, folder: RunFolder) -> None:
+        jobs = jobs_of(plan.with_drawn_seeds().payloads)
+        self._manual = any(scorer.id == MANUAL for scorer in plan.scorers)
+        self._flags.clear()
+        self.scores.clear()
+        run = {
+            "folder": folder.name, "name": plan.name, "trials": plan.budget.trials, "images": len(jobs),
+            "started": time.time(), "manual": self._manual, "higher_is_better": True,
+        }  # fmt: skip
+        self.view.open_run(run, jobs)
+        self._thread = threading.Thread(target=self._work, args=(plan, folder, jobs), daemon=True)
+        self._thread.start()
+
+    def _work(self, plan: RunPlan, folder: RunFolder, jobs: Sequence[ImageJob]) -> None:
+        rng = random.Random(plan.seed)
+        self.view.set_state("starting", "Reading the models …")
+        time.sleep(self.image_seconds)
+        number = 0
+        complete = 0
+        while complete < plan.budget.trials and "stop" not in self._flags:
+            closeness = 1 - math.exp(-number / 8)
+            values = {f"{block}_alpha": round(rng.random() * (1 - closeness) + 0.6 * closeness, 3) for block in BLOCKS}
+            origin = ("preset: all A", "preset: all B", "preset: half")[number] if number < 3 else "sampler: tpe"
+            trial = Trial(number, "running", values, origin, f"{rng.getrandbits(48):012x}", started=time.time())
+            self._flags.discard("skip_trial")
+            self.view.put_trial(trial)
+            self.view.set_current(number)
+            self.view.set_state("running", f"Trial {number}: merging and generating.")
+            self.view.set_swap_seconds(0.4 + rng.random())
+            value = 4 + 4 * closeness + rng.gauss(0, 0.5)
+            state, reason = self._images(trial, folder, jobs, value)
+            if state == "complete" and number == 4:
+                state, reason = "failed", "ImageReward gave no finite score for image 2; look at that image."
+                self.view.error(f"Trial 4: {reason}")
+            if state == "complete" and self._manual:
+                value = self._wait_for_scores(trial, len(jobs))
+            seconds = {"merge": 0.5, "generate": len(jobs) * self.image_seconds, "score": 0.1}
+            scored = value if state == "complete" else None
+            complete += state == "complete"
+            self.view.put_trial(
+                Trial(number, state, values, origin, trial.recipe, scored, reason, seconds, trial.started, time.time())  # type: ignore[arg-type]
+            )
+            number += 1
+        self.view.set_current(None)
+        best = self.view.best
+        self.view.set_state("finished", f"{complete} trials done." + (f" Best: trial {best.number}." if best else ""))
+
+    def _images(self, trial: Trial, folder: RunFolder, jobs: Sequence[ImageJob], value: float) -> tuple[str, str]:
+        for job in jobs:
+            self.view.set_current(trial.number, job.index)
+            self._flags.discard("skip_image")
+            for step in range(8):
+                self._step = (step, 8)
+                time.sleep(self.image_seconds / 8)
+                if self._flags & {"stop", "skip_trial", "skip_image"}:
+                    break
+            if "stop" in self._flags or "skip_trial" in self._flags:
+                return "skipped", "Skipped by the user."
+            if "pause" in self._flags:
+                self.view.set_state("paused", "Paused. Your own model is loaded; continue when you like.")
+                while "pause" in self._flags and "stop" not in self._flags:
+                    time.sleep(0.02)
+                self.view.set_state("running", "Going on.")
+            skipped = "skip_image" in self._flags
+            file = f"images/{trial.number:05d}-{job.index:03d}-x.png"
+            _draw(folder.path / file, job, trial.number)
+            self.view.put_image(
+                ImageRecord(trial.number, job.index, job.payload.name, job.seed, file, "", "", skipped=skipped)
+            )
+            if not self._manual and not skipped:
+                score = value + (job.index - 1) * 0.2
+                self.view.put_scores(trial.number, job.index, {"technical": score}, score)
+            elif self._manual:
+                self._say_waiting(trial.number)
+        return "complete", ""
+
+    def _wait_for_scores(self, trial: Trial, images: int) -> float:
+        self.view.put_trial(Trial(trial.number, "waiting", trial.values, trial.origin, trial.recipe))
+        self.view.set_state("waiting", "Your turn: score the images of this trial.")
+        while "stop" not in self._flags and "skip_trial" not in self._flags:
+            given = [self.scores[trial.number, i] for i in range(images) if (trial.number, i) in self.scores]
+            if len(given) == images:
+                return sum(given) / images
+            time.sleep(0.02)
+        return 0.0
+
+    def _say_waiting(self, trial: int) -> None:
+        images = self.view.snapshot(0, None)["images"].get(str(trial), [])
+        self.view.set_waiting(
+            {(trial, i["index"]) for i in images if (trial, i["index"]) not in self.scores and not i["skipped"]}
+        )
+
+    def pause(self) -> None:
+        self._flag("pause")
+        if self.active:
+            self.view.set_state("pausing", "Pausing after this image …")
+
+    def go_on(self) -> None:
+        self.commands.append("go_on")
+        self._flags.discard("pause")
+
+    def skip_image(self) -> None:
+        self._flag("skip_image")
+
+    def skip_trial(self) -> None:
+        self._flag("skip_trial")
+
+    def stop(self) -> None:
+        self._flag("stop")
+
+    def _flag(self, name: str) -> None:
+        self.commands.append(name)
+        self._flags.add(name)
+
+    def score(self, trial: int, image: int, value: float | None, request: str) -> None:
+        if request in self.requests:
+            return
+        self.requests.append(request)
+        if value is None:
+            self.scores.pop((trial, image), None)
+            self.view.put_scores(trial, image, {}, None)
+        else:
+            self.scores[trial, image] = value
+            self.view.put_scores(trial, image, {"manual": value}, value)
+        self._say_waiting(trial)
+
+    def save_trial(self, number: int) -> str:
+        self.commands.append(f"save_trial {number}")
+        path = str(self.host.paths().models / "optim" / f"trial{number:04d}.safetensors")
+        self.view.add_saved(path)
+        return path
+
+    def snapshot(self, since: int = 0, also: Sequence[int] = ()) -> dict[str, Any]:
+        return self.view.snapshot(since, self._step, also)
+
+    def runs(self) -> list[dict[str, Any]]:
+        return [
+            {"folder": f.name, "modified": f.plan.stat().st_mtime, "name": f.name, "trials": 12, "problem": ""}
+            for f in list_runs(self.host.paths().outputs)
+        ]
+
+    def image_path(self, folder: str, file: str) -> Path | None:
+        with contextlib.suppress(Exception):
+            path = RunFolder.open(self.host.paths().outputs, folder).images / file
+            return path if Path(file).name == file and path.is_file() else None
+        return None
+
+    def close(self, timeout: float = 60.0) -> None:
+        self.stop()
+        if self._thread:
+            self._thread.join(timeout)
+
+
+def _draw(path: Path, job: ImageJob, trial: int) -> None:
+    rng = random.Random(f"{job.seed} {trial // 3}")
+    image = Image.new("RGB", (job.payload.width, job.payload.height), tuple(rng.randrange(60, 200) for _ in range(3)))
+    draw = ImageDraw.Draw(image)
+    for _ in range(9):
+        x, y, r = rng.randrange(image.width), rng.randrange(image.height), rng.randrange(20, 120)
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=tuple(rng.randrange(256) for _ in range(3)))
+    path.parent.mkdir(exist_ok=True)
+    image.save(path)

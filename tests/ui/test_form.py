@@ -1,0 +1,240 @@
+"""The form of the tab, as a user may fill it in, against the plan it must become."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib_optim.plan.blocks import block_map
+from lib_optim.plan.bounds import parse_bound
+from lib_optim.plan.errors import CheckpointError, PlanError
+from lib_optim.plan.methods import MergeMethod, MethodParameter
+from lib_optim.plan.payload import Payload
+from lib_optim.plan.run_plan import RunPlan
+from lib_optim.plan.space import space_of
+from lib_optim.ui.form import Choices, default_form, plan_from_form
+
+ALPHA = MethodParameter("alpha", "float", 0.5, parse_bound("0..1"))
+METHODS = {
+    "weighted_sum": MergeMethod("weighted_sum", "Weighted sum", "", 2, 2, (ALPHA,)),
+    "ties": MergeMethod(
+        "ties", "TIES", "", 2, None,
+        (ALPHA, MethodParameter("k", "float", 0.2, parse_bound("0..1"), searched=False),
+         MethodParameter("mode", "str", "sum", parse_bound("{sum, mean}"), searched=False)),
+    ),
+    "add_difference": MergeMethod("add_difference", "Add difference", "", 3, 3, (ALPHA,)),
+}  # fmt: skip
+
+
+def _method(name: str) -> MergeMethod:
+    if name not in METHODS:
+        raise PlanError(f"There is no merge method '{name}'.")
+    return METHODS[name]
+
+
+def _blocks(path: Path) -> Any:
+    if path.stem == "broken":
+        raise CheckpointError("broken.safetensors is truncated; download it again.")
+    return block_map("sdxl" if path.stem == "xl" else "sd1")
+
+
+CHOICES = Choices(
+    models={name: (Path(f"/m/{name}.safetensors"), "") for name in ("a", "b", "c", "xl", "broken")},
+    payloads={"cat": Payload("cat", "a cat", seed=1), "dog": Payload("dog", "a dog", seed=2)},
+    scorers={"technical": {}, "similarity": {"reference": "image", "scale": "number"}, "manual": {}},
+    method=_method,
+    blocks=_blocks,
+)
+
+
+def form(**changes: Any) -> dict[str, Any]:
+    filled = default_form("a", "b", ["cat"], ["technical"])
+    for key, value in changes.items():
+        filled[key] = {**filled[key], **value} if isinstance(value, dict) else value
+    return filled
+
+
+def plan(**changes: Any) -> RunPlan:
+    return plan_from_form(form(**changes), CHOICES)
+
+
+def dimensions(of: RunPlan, blocks: str = "sd1") -> dict[str, str]:
+    """Return parameter name to bound, as the search will see them."""
+    space = space_of(of.guide, METHODS[of.method], block_map(blocks))
+    return {p.name: str(p.bound) for p in space.parameters}
+
+
+def fixed(of: RunPlan) -> dict[str, Any]:
+    return {s.name: s.value for s in space_of(of.guide, METHODS[of.method], block_map("sd1")).settings}
+
+
+def problems(**changes: Any) -> list[str]:
+    with pytest.raises(PlanError) as caught:
+        plan(**changes)
+    return [problem.sentence for problem in caught.value.problems]
+
+
+def test_default_form_is_a_working_plan() -> None:
+    made = plan()
+    assert [model.title for model in made.models] == ["a", "b"]
+    assert made.models[0].path == str(Path("/m/a.safetensors"))
+    assert (made.method, made.budget.trials, made.seed, made.name) == ("weighted_sum", 30, 0, "a + b")
+    assert [payload.name for payload in made.payloads] == ["cat"]
+    assert RunPlan.from_json(made.to_json()) == made
+    names = dimensions(made)
+    assert len(names) == 26
+    assert names["BASE_alpha"] == names["IN00_alpha"] == "0..1"
+
+
+def test_default_form_is_not_changed_by_planning() -> None:
+    filled = form()
+    before = copy.deepcopy(filled)
+    plan_from_form(filled, CHOICES)
+    assert filled == before
+
+
+@pytest.mark.parametrize(
+    ("vary", "expected"),
+    [
+        ({"mode": "blocks", "text_encoder": False}, 25),
+        ({"mode": "blocks", "vae": True}, 27),
+        ({"mode": "groups"}, 4),
+        ({"mode": "groups", "text_encoder": False}, 3),
+        ({"mode": "single"}, 1),
+        ({"mode": "single", "vae": True}, 1),
+    ],
+)
+def test_modes_give_as_many_dimensions_as_they_say(vary: dict[str, Any], expected: int) -> None:
+    assert len(dimensions(plan(vary=vary))) == expected
+
+
+def test_groups_cover_every_block_of_the_unet_in_both_architectures() -> None:
+    for models, blocks in ((["a", "b", ""], "sd1"), (["xl", "b", ""], "sdxl")):
+        space = space_of(plan(models=models, vary={"mode": "groups"}).guide, METHODS["weighted_sum"], block_map(blocks))
+        expected = {block.name for block in block_map(blocks).blocks if block.component != "vae"}
+        assert set(space.merged_blocks) == expected
+        assert [parameter.name for parameter in space.parameters] == [
+            "text_encoder_alpha", "IN_alpha", "MID_alpha", "OUT_alpha",
+        ]  # fmt: skip
+
+
+def test_one_weight_moves_text_encoder_and_unet_together() -> None:
+    space = space_of(plan(vary={"mode": "single"}).guide, METHODS["weighted_sum"], block_map("sd1"))
+    table = space.assign({space.parameters[0].name: 0.25})
+    assert table["alpha"]["BASE"] == table["alpha"]["IN00"] == table["alpha"]["OUT11"] == 0.25
+
+
+def test_a_range_typed_beside_the_parameter_holds_everywhere() -> None:
+    made = plan(parameters={"alpha": {"vary": True, "text": "0.2..0.7 step 0.1"}})
+    assert set(dimensions(made).values()) == {"0.2..0.7 step 0.1"}
+
+
+def test_parameters_are_varied_or_fixed_as_ticked() -> None:
+    rows = {
+        "alpha": {"vary": False, "text": "0.3"},
+        "k": {"vary": True, "text": ""},
+        "mode": {"vary": False, "text": "mean"},
+    }
+    made = plan(method="ties", parameters=rows, vary={"mode": "groups"})
+    assert dimensions(made) == {"text_encoder_k": "0..1", "IN_k": "0..1", "MID_k": "0..1", "OUT_k": "0..1"}
+    assert set(fixed(made).values()) == {0.3, "mean"}
+
+
+def test_unticked_and_empty_takes_the_methods_own_default() -> None:
+    made = plan(method="ties", vary={"mode": "single"})
+    assert dimensions(made) == {"unet_alpha": "0..1"}
+    assert set(fixed(made).values()) == {0.2, "sum"}
+
+
+def test_custom_lines() -> None:
+    text = """
+        # the first line that names a block counts
+        in03: 0.4..0.5
+        IN00-IN05, OUT0*: 0.2..0.8
+        M00: =0.5          # fixed
+        OUT10: =IN03
+    """
+    made = plan(vary={"mode": "custom", "custom": text})
+    names = dimensions(made)
+    assert names["IN03_alpha"] == "0.4..0.5"
+    assert names["IN00_alpha"] == names["OUT09_alpha"] == "0.2..0.8"
+    assert fixed(made) == {"M00_alpha": 0.5}
+    space = space_of(made.guide, METHODS["weighted_sum"], block_map("sd1"))
+    assert set(space.merged_blocks) == {
+        *(f"IN{i:02d}" for i in range(6)), *(f"OUT{i:02d}" for i in range(11)), "M00", "TIME",
+    }  # fmt: skip
+    assert next(p for p in space.parameters if p.name == "IN03_alpha").blocks == ("IN03", "OUT10")
+
+
+def test_custom_line_for_one_method_parameter_leaves_the_others_alone() -> None:
+    made = plan(method="ties", vary={"mode": "custom", "custom": "IN00-IN01: 0..1\nIN00 k: 0.1..0.4"})
+    assert dimensions(made) == {"IN00_alpha": "0..1", "IN01_alpha": "0..1", "IN00_k": "0.1..0.4"}
+
+
+def test_a_wildcard_over_everything_leaves_the_vae_alone() -> None:
+    assert "VAE_alpha" not in dimensions(plan(vary={"mode": "custom", "custom": "*: 0..1"}))
+    assert "VAE_alpha" in dimensions(plan(vary={"mode": "custom", "custom": "*: 0..1\nVAE: 0..0.2"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"models": ["a", "", ""]}, ["at least two"]),
+        ({"models": ["", "b", ""]}, ["Model A is empty"]),
+        ({"models": ["a", "a", ""]}, ["A and B are the same"]),
+        ({"models": ["a", "bb", ""]}, ["'bb'", "Did you mean 'b'"]),
+        ({"models": ["broken", "b", ""]}, ["truncated"]),
+        ({"models": ["a", "b", "c"]}, ["Weighted sum takes 2 models, not 3"]),
+        ({"method": "add_difference"}, ["takes 3 models, not 2"]),
+        ({"method": "nope"}, ["no merge method 'nope'"]),
+        ({"method": "ties", "models": ["a", "", ""]}, ["takes 2 to any number models"]),
+        ({"payloads": []}, ["No payload"]),
+        ({"payloads": ["cat", "bird"]}, ["'bird' is not there"]),
+        ({"scorers": []}, ["No judge"]),
+        ({"scorers": [{"id": "beauty"}]}, ["no judge 'beauty'"]),
+        ({"scorers": [{"id": "technical", "weight": "0"}]}, ["above 0"]),
+        ({"scorers": [{"id": "technical", "weight": "nan"}]}, ["above 0"]),
+        ({"scorers": [{"id": "similarity", "options": {"scale": "much"}}]}, ["'much' must be a number"]),
+        ({"trials": 0}, ["number of trials"]),
+        ({"trials": ""}, ["number of trials"]),
+        ({"trials": 2.5}, ["whole number"]),
+        ({"seed": -1}, ["The seed"]),
+        ({"parameters": {"alpha": {"vary": True, "text": "0.8..0.2"}}}, ["alpha", "not below"]),
+        ({"parameters": {"alpha": {"vary": False, "text": "much"}}}, ["'much' is not a number"]),
+        ({"parameters": {"alpha": {"vary": False, "text": "0.5"}}}, ["Nothing is left to search"]),
+        ({"vary": {"mode": "everything"}}, ["'everything' is no way to vary"]),
+        ({"vary": {"mode": "custom", "custom": "  \n# nothing"}}, ["at least one block"]),
+        ({"vary": {"mode": "custom", "custom": "IN00 0..1"}}, ["Line 1", "colon"]),
+        ({"vary": {"mode": "custom", "custom": "BASE: 0..1\nIN99: 0..1"}}, ["Line 2", "'IN99'"]),
+        ({"vary": {"mode": "custom", "custom": "IN00: 1..0"}}, ["Line 1", "not below"]),
+        ({"vary": {"mode": "custom", "custom": "IN00 alhpa: 0..1"}}, ["'alhpa'", "Did you mean 'alpha'"]),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_its_sentence(changes: dict[str, Any], words: list[str]) -> None:
+    sentences = problems(**changes)
+    assert any(all(word in sentence for word in words) for sentence in sentences), sentences
+
+
+def test_every_problem_is_named_in_one_pass() -> None:
+    sentences = problems(models=["a", "a", ""], payloads=[], scorers=[], trials=0, method="nope")
+    assert len(sentences) == 5
+
+
+def test_scorer_options_and_weights_arrive() -> None:
+    rows = [
+        {"id": "similarity", "weight": "2.5", "options": {"reference": " /x.png ", "scale": "0.5"}},
+        {"id": "manual", "weight": 1, "options": {"empty": "  "}},
+    ]
+    specs = plan(scorers=rows).scorers
+    assert [(spec.id, spec.weight) for spec in specs] == [("similarity", 2.5), ("manual", 1.0)]
+    assert specs[0].options == {"reference": "/x.png", "scale": 0.5}
+    assert specs[1].options == {}
+
+
+def test_the_rest_of_the_form_arrives() -> None:
+    made = plan(name=" mine ", seed="7", sampler="tpe", presets=False, save={"checkpoint": False, "dtype": "bf16"})
+    assert (made.name, made.seed, made.sampler.id, made.sampler.presets) == ("mine", 7, "tpe", ())
+    assert (made.save.checkpoint, made.save.dtype) == (False, "bf16")

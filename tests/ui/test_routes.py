@@ -1,0 +1,290 @@
+"""The JSON routes, over a plain app: what they do, and whom they refuse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from lib_optim.plan.errors import HostError
+from lib_optim.ui.routes import mount
+from tests.ui.fake import SDXL_KEYS, FakeManager, write_checkpoint
+
+pytestmark = pytest.mark.ui
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture
+def client(manager: FakeManager) -> Iterator[TestClient]:
+    app = FastAPI()
+    mount(app, manager)  # type: ignore[arg-type]
+    with TestClient(app) as made:
+        yield made
+
+
+def default_form(client: TestClient, **changes: Any) -> dict[str, Any]:
+    form = client.get("/optim/api/setup").json()["form"]
+    return {**form, **changes}
+
+
+def start(client: TestClient, **changes: Any) -> str:
+    answer = client.post("/optim/api/start", json={"form": default_form(client, **changes)})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["folder"])
+
+
+def until(condition: Any, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_mounting_twice_adds_nothing_and_a_new_app_gets_its_routes(manager: FakeManager) -> None:
+    first, second = FastAPI(), FastAPI()
+    mount(first, manager)  # type: ignore[arg-type]
+    count = len(first.routes)
+    mount(first, manager)  # type: ignore[arg-type]
+    mount(second, manager)  # type: ignore[arg-type]
+    assert len(first.routes) == count == len(second.routes)
+
+
+def test_setup_offers_what_is_there_and_pairs_one_architecture(client: TestClient, manager: FakeManager) -> None:
+    setup = client.get("/optim/api/setup").json()
+    assert setup["loaded"] == "dreamlike_v6"
+    assert setup["form"]["models"] == ["dreamlike_v6", "aurora_v2", ""]
+    assert {row["title"]: row["architecture"] for row in setup["models"]}["big_xl"] == "sdxl"
+    assert setup["form"]["payloads"] == ["forest", "lighthouse"]
+    assert setup["form"]["scorers"] == [{"id": "technical", "weight": 1, "options": {}}]
+    assert {row["id"] for row in setup["scorers"]} >= {"imagereward", "clipscore", "technical", "similarity", "manual"}
+
+
+def test_setup_pairs_sdxl_with_sdxl(client: TestClient, manager: FakeManager) -> None:
+    write_checkpoint(manager.host.folder / "models" / "other_xl.safetensors", SDXL_KEYS)
+    manager.host.loaded = "other_xl"
+    assert client.get("/optim/api/setup?refresh=1").json()["form"]["models"][:2] == ["other_xl", "big_xl"]
+
+
+def test_setup_survives_broken_files(client: TestClient, manager: FakeManager) -> None:
+    (manager.host.folder / "models" / "aaa.safetensors").write_bytes(b"not a checkpoint")
+    (manager.host.folder / "data/payloads/bad.json").write_text("{")
+    (manager.host.folder / "models" / "lora.safetensors").write_bytes(
+        write_checkpoint(manager.host.folder / "x.safetensors", ("lora_unet.alpha",)).read_bytes()
+    )
+    setup = client.get("/optim/api/setup").json()
+    rows = {row["title"]: row for row in setup["models"]}
+    assert not rows["aaa"]["usable"]
+    assert not rows["lora"]["usable"]
+    assert "bad.json" in setup["payload_problems"][0]
+    assert setup["form"]["models"][:2] == ["dreamlike_v6", "aurora_v2"]
+
+
+def test_methods_begin_with_the_classic_two(client: TestClient) -> None:
+    rows = client.get("/optim/api/methods").json()["methods"]
+    assert [row["id"] for row in rows[:2]] == ["weighted_sum", "add_difference"]
+    assert rows[0]["parameters"][0]["range"] == "0..1"
+
+
+def test_check_explains_the_plan(client: TestClient) -> None:
+    result = client.post("/optim/api/check", json={"form": default_form(client)}).json()
+    assert result["problems"] == []
+    assert result["images_per_trial"] == 4
+    assert len(result["parameters"]) == 26
+    assert result["parameters"][0] == {"name": "BASE_alpha", "range": "0..1", "parameter": "alpha", "blocks": ["BASE"]}
+    assert "VAE" in result["kept_blocks"]
+
+
+def test_check_and_start_give_every_problem_as_a_sentence(client: TestClient, manager: FakeManager) -> None:
+    form = default_form(client, models=["dreamlike_v6", "big_xl", ""])
+    result = client.post("/optim/api/check", json={"form": form}).json()
+    assert "different architectures" in result["problems"][0]["sentence"]
+    form = default_form(client, trials=0, payloads=[])
+    answer = client.post("/optim/api/start", json={"form": form})
+    assert answer.status_code == 400
+    assert {problem["where"] for problem in answer.json()["problems"]} == {"trials", "payloads"}
+    assert not manager.active
+    assert not any(manager.host.paths().outputs.iterdir())
+
+
+def test_start_takes_a_plan_as_json(client: TestClient, manager: FakeManager) -> None:
+    folder = start(client, trials=1)
+    until(lambda: not manager.active)
+    plan = (manager.host.paths().outputs / folder / "plan.json").read_text()
+    answer = client.post("/optim/api/start", content=f'{{"plan": {plan}}}', headers=JSON)
+    assert answer.status_code == 200
+    assert client.post("/optim/api/start", json={"plan": {"nmae": 1}}).status_code == 400
+    assert client.post("/optim/api/start", json={}).status_code == 400
+
+
+def test_a_second_start_is_refused_in_one_sentence(client: TestClient) -> None:
+    start(client)
+    answer = client.post("/optim/api/start", json={"form": default_form(client)})
+    assert answer.status_code == 409
+    assert "going on" in answer.json()["error"]
+
+
+def test_snapshot_brings_only_what_changed(client: TestClient, manager: FakeManager) -> None:
+    start(client, trials=3)
+    until(lambda: not manager.active)
+    whole = client.get("/optim/api/snapshot?since=0").json()
+    assert len(whole["trials"]) == 3
+    assert client.get(f"/optim/api/snapshot?since={whole['revision']}").json()["trials"] == []
+    assert "1" in client.get("/optim/api/snapshot?since=0&trials=1,x,-2").json()["images"]
+    assert client.get("/optim/api/snapshot?since=junk").status_code == 200
+
+
+def test_commands_reach_the_manager(client: TestClient, manager: FakeManager) -> None:
+    start(client)
+    for name in ("pause", "go_on", "skip_image", "skip_trial", "stop"):
+        assert client.post("/optim/api/command", json={"command": name}).json() == {"done": name}
+    assert manager.commands == ["pause", "go_on", "skip_image", "skip_trial", "stop"]
+    saved = client.post("/optim/api/command", json={"command": "save_trial", "trial": 2}).json()
+    assert saved["path"].endswith("trial0002.safetensors")
+    for bad in ({"command": "explode"}, {}, {"command": "save_trial"}, {"command": "resume"}):
+        assert client.post("/optim/api/command", json=bad).status_code == 400
+    until(lambda: not manager.active)
+    assert client.post("/optim/api/command", json={"command": "resume", "folder": "nope"}).status_code == 400
+
+
+def test_resume_goes_on_with_an_earlier_run(client: TestClient, manager: FakeManager) -> None:
+    folder = start(client, trials=1)
+    until(lambda: not manager.active)
+    assert [run["folder"] for run in client.get("/optim/api/runs").json()["runs"]] == [folder]
+    assert client.post("/optim/api/command", json={"command": "resume", "folder": folder}).status_code == 200
+
+
+def test_scores_arrive_once_per_request(client: TestClient, manager: FakeManager) -> None:
+    start(client, scorers=[{"id": "manual", "weight": 1, "options": {}}])
+    until(lambda: manager.snapshot()["waiting"])
+    body = {"trial": 0, "image": 0, "value": 7, "request": "r1"}
+    for _ in range(3):
+        assert client.post("/optim/api/score", json=body).json()["value"] == 7
+    assert manager.requests == ["r1"]
+    client.post("/optim/api/score", json={**body, "value": None, "request": "r2"})
+    assert client.post("/optim/api/score", json=body).status_code == 200, "a late repeat of r1 must not score again"
+    assert manager.scores == {}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"value": 11}, {"value": -1}, {"value": "7"}, {"value": True}, {"trial": -1}, {"image": "0"}, {"request": ""}],
+)
+def test_wrong_scores_are_refused(client: TestClient, manager: FakeManager, wrong: dict[str, Any]) -> None:
+    body = {"trial": 0, "image": 0, "value": 7, "request": "r", **wrong}
+    assert client.post("/optim/api/score", json=body).status_code == 400
+    assert client.post("/optim/api/score", content='{"trial":0,"image":0,"value":NaN,"request":"r"}', headers=JSON)
+    assert manager.scores == {}
+
+
+def test_images_and_nothing_else(client: TestClient, manager: FakeManager, tmp_path: Path) -> None:
+    folder = start(client, trials=1)
+    until(lambda: not manager.active)
+    images = client.get("/optim/api/snapshot").json()["images"]["0"]
+    good = client.get(f"/optim/image/{folder}/{images[0]['file']}")
+    assert good.status_code == 200
+    assert good.headers["content-type"] == "image/png"
+    assert good.headers["x-content-type-options"] == "nosniff"
+    outputs = manager.host.paths().outputs
+    (outputs / folder / "images" / "notes.txt").write_text("private")
+    (outputs / "stray.png").write_bytes(b"x")
+    (outputs / "norun").mkdir()
+    (outputs / "norun" / "a.png").write_bytes(b"x")
+    for path in (
+        f"{folder}/notes.txt", f"{folder}/plan.json", f"{folder}/..%2fplan.json", f"{folder}/%2e%2e%2f..%2fstray.png",
+        "..%2f..%2fetc/passwd", "../stray.png", f"{folder}/../../stray.png", f"{folder}/..%5cplan.json", "norun/a.png",
+        f"{folder}/missing.png", "%2e%2e/stray.png", f"{folder}/%2Fetc%2Fpasswd",
+    ):  # fmt: skip
+        assert client.get(f"/optim/image/{path}").status_code == 404, path
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"origin": "http://testserver"}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://testserver.evil.example"}, 403),
+        ({"sec-fetch-site": "same-origin", "origin": "https://tunnel.example"}, 200),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site", "origin": "http://testserver"}, 403),
+        ({"origin": "https://tunnel.example", "x-forwarded-host": "tunnel.example"}, 200),
+    ],
+)
+def test_posts_from_foreign_pages_are_refused(
+    client: TestClient, manager: FakeManager, headers: dict[str, str], status: int
+) -> None:
+    assert client.post("/optim/api/command", json={"command": "pause"}, headers=headers).status_code == status
+    assert manager.commands == (["pause"] if status == 200 else [])
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b'{"command": "pause"}', "text/plain", 415),
+        (b'{"command": "pause"}', "application/x-www-form-urlencoded", 415),
+        (b"{", "application/json", 400),
+        (b"[]", "application/json", 400),
+        (b"[" * 100_000, "application/json", 400),
+        (b" " * 1_100_000, "application/json", 413),
+        (b'{"command": "pause"}', "application/json; charset=utf-8", 200),
+    ],
+)
+def test_bodies_must_be_json(client: TestClient, content: bytes, kind: str, status: int) -> None:
+    answer = client.post("/optim/api/command", content=content, headers={"content-type": kind})
+    assert answer.status_code == status
+    assert (status == 200) == ("error" not in answer.json())
+
+
+def test_a_local_page_answers_to_its_own_names_only(manager: FakeManager) -> None:
+    app = FastAPI()
+    mount(app, manager, hosts=("127.0.0.1", "localhost"))  # type: ignore[arg-type]
+    client = TestClient(app)
+    for host, status in (("127.0.0.1:7860", 200), ("localhost", 200), ("rebound.example:7860", 403), ("", 403)):
+        assert client.get("/optim/api/snapshot", headers={"host": host}).status_code == status, host
+
+
+def test_expected_errors_are_sentences_and_unexpected_ones_tell_nothing(
+    client: TestClient, manager: FakeManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise HostError("The host is busy; try again.")
+
+    def burst(*_: object) -> None:
+        raise ValueError("/secret/path")
+
+    monkeypatch.setattr(manager, "pause", refuse)
+    answer = client.post("/optim/api/command", json={"command": "pause"})
+    assert (answer.status_code, answer.json()) == (400, {"error": "The host is busy; try again."})
+    monkeypatch.setattr(manager, "pause", burst)
+    answer = client.post("/optim/api/command", json={"command": "pause"})
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "/secret/path" in caplog.text
+
+
+def test_selftest_runs_once_reports_and_is_refused_during_a_run(
+    client: TestClient, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import lib_optim.selftest as suite
+
+    class Report:
+        failed = ("x",)
+
+    calls: list[object] = []
+    monkeypatch.setattr(suite, "run_selftest", lambda host: calls.append(host) or Report(), raising=False)
+    monkeypatch.setattr(suite, "report_text", lambda report: "29 passed, 1 failed", raising=False)
+    assert client.get("/optim/api/selftest").json()["state"] == "idle"
+    assert client.post("/optim/api/selftest", json={}).json()["state"] in ("running", "done")
+    until(lambda: client.get("/optim/api/selftest").json()["state"] == "done")
+    assert client.get("/optim/api/selftest").json() == {"state": "done", "text": "29 passed, 1 failed", "failed": 1}
+    assert calls == [manager.host]
+    start(client)
+    answer = client.post("/optim/api/selftest", json={})
+    assert (answer.status_code, "stop it" in answer.json()["error"]) == (409, True)
