@@ -134,6 +134,7 @@
     let slots = [];
     let view = null;
     let log = [];
+    let held = null; // image of `trial` whose score was taken back: stay there until it has a new one
 
     const slot = (i) => {
       const img = el('img', { alt: '', decoding: 'async' });
@@ -167,6 +168,7 @@
       const last = log.pop();
       if (!last) return;
       trial = last[0];
+      held = last[1];
       onScore(last[0], last[1], null);
       setFocus(last[1]);
     };
@@ -178,12 +180,14 @@
         if (!next.manual || !next.active) {
           optim.show(node, false);
           trial = null;
+          held = null;
           log = [];
           return;
         }
         optim.show(node, true);
         const open = next.waiting.filter(([t, i]) => typeof next.pending(t, i) !== 'number');
-        if (!open.some(([t]) => t === trial) && open.length && open[0][0] !== trial) {
+        if (held !== null && typeof next.pending(trial, held) === 'number') held = null;
+        if (held === null && !open.some(([t]) => t === trial) && open.length && open[0][0] !== trial) {
           trial = open[0][0];
           focus = open[0][1];
         }

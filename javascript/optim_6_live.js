@@ -4,6 +4,7 @@
   const optim = window.optimTab;
   const { el } = optim;
   const NAMES = { idle: 'Ready', starting: 'Starting', running: 'Running', pausing: 'Pausing', paused: 'Paused', waiting: 'Your turn', stopping: 'Stopping', finished: 'Finished', failed: 'Failed' };
+  const MAKING = ['starting', 'running'];
   const RESTING = ['idle', 'finished', 'failed'];
 
   // --- the bar -------------------------------------------------------------------------------------------------
@@ -36,9 +37,9 @@
         optim.setText(pause, paused ? 'Continue' : 'Pause');
         pause.dataset.command = paused ? 'go_on' : 'pause';
         optim.setDisabled(start, active || offline || busy);
-        optim.setDisabled(pause, offline || !['starting', 'running', 'paused', 'pausing'].includes(snapshot.state));
-        optim.setDisabled(skipImage, offline || snapshot.state !== 'running');
-        optim.setDisabled(skipTrial, offline || !['running', 'waiting', 'pausing'].includes(snapshot.state));
+        optim.setDisabled(pause, offline || ![...MAKING, 'waiting', 'pausing', 'paused'].includes(snapshot.state));
+        optim.setDisabled(skipImage, offline || ![...MAKING, 'pausing'].includes(snapshot.state));
+        optim.setDisabled(skipTrial, offline || ![...MAKING, 'waiting', 'pausing', 'paused'].includes(snapshot.state));
         optim.setDisabled(stop, offline || !active || snapshot.state === 'stopping');
         const part = partOf(snapshot);
         fill.style.width = `${part}%`;

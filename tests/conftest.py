@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,15 +13,15 @@ import pytest
 if TYPE_CHECKING:
     from tests.rig import Rig
 
-CHROMIUM = Path("/usr/bin/chromium")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, with a reason, what cannot run here. Nothing is skipped silently, and `slow` never is."""
-    if item.get_closest_marker("browser") and not CHROMIUM.exists():
+    if item.get_closest_marker("browser") and not any(map(shutil.which, BROWSERS)):
         if os.environ.get("OPTIM_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"{CHROMIUM} is missing, and OPTIM_REQUIRE_BROWSER=1 asks for the browser tests", pytrace=False)
-        pytest.skip(f"needs {CHROMIUM} (Debian package chromium)")
+            pytest.fail("there is no Chromium, and OPTIM_REQUIRE_BROWSER=1 asks for the browser tests", pytrace=False)
+        pytest.skip("needs a Chromium (on Debian: the package chromium, /usr/bin/chromium)")
     if item.get_closest_marker("gpu"):
         import torch
 
@@ -28,8 +29,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("needs a GPU that PyTorch sees")
     if item.get_closest_marker("hub") and os.environ.get("OPTIM_TEST_HUB") != "1":
         pytest.skip("needs a network and a model hub; set OPTIM_TEST_HUB=1 where there are both")
-    if item.get_closest_marker("original_weights") and not os.environ.get("OPTIM_TEST_WEIGHTS"):
-        pytest.skip("needs published weights; set OPTIM_TEST_WEIGHTS to the folder that holds them")
+    given = [name for name in os.environ if name.startswith("OPTIM_") and name.endswith("_WEIGHTS")]
+    if item.get_closest_marker("original_weights") and not given:
+        pytest.skip("needs published weights; set OPTIM_IMAGEREWARD_WEIGHTS to the folder that holds them")
 
 
 @pytest.fixture(scope="session")

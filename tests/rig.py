@@ -84,7 +84,8 @@ class Rig:
 
     def end(self, *, state: str = "finished", errors: int | None = 0) -> dict[str, Any]:
         """Wait for the end of the run; check how it ended."""
-        assert self.manager.wait(PATIENCE), self.snapshot()["sentence"]
+        self.until(lambda: self.manager.wait(0.005) or self.snapshot()["state"] == "paused", "the end")
+        assert not self.manager.active, (self.snapshot()["sentence"], self.snapshot()["errors"])
         snapshot = self.snapshot()
         assert snapshot["state"] == state, (snapshot["sentence"], snapshot["errors"])
         if errors is not None:

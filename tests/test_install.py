@@ -125,6 +125,7 @@ def test_a_satisfied_start_imports_neither_launch_nor_what_it_checks() -> None:
         ({"scipy": None}, (), [([*WITH_DEPS, "scipy"], "scipy for Optim")]),
         ({"scipy": "1.9.0"}, (), []),
         ({"PyYAML": None}, (), [([*WITH_DEPS, "PyYAML"], "PyYAML for Optim")]),
+        ({"greenlet": None}, (), [([*WITH_DEPS, "greenlet"], "greenlet for Optim")]),
         ({}, ("alembic",), [([*WITH_DEPS, "optuna>=5,<6"], "optuna for Optim")]),
         ({}, ("sqlalchemy",), [([*WITH_DEPS, "optuna>=5,<6"], "optuna for Optim")]),
         ({}, ("sd_mecha",), [([*NO_DEPS[:2], "sd-mecha==1.1.8"], "sd-mecha for Optim")]),

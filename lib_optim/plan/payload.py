@@ -14,9 +14,10 @@ from lib_optim.plan.noun import Noun
 
 __all__ = ["FORBIDDEN_OVERRIDES", "OWN_FIELDS", "ImageJob", "Payload", "jobs_of", "load_payload"]
 
-# These swap or reload models inside a generation, so that the image would not show the merge.
+# These swap, reload or change models inside a generation, so that the image would not show the merge.
 FORBIDDEN_OVERRIDES = (
-    "sd_model_checkpoint", "sd_vae", "sd_unet", "forge_additional_modules", "forge_unet_storage_dtype",
+    "sd_model_checkpoint", "sd_vae", "sd_unet", "sd_hypernetwork", "fp8_storage",
+    "forge_additional_modules", "forge_unet_storage_dtype",
 )  # fmt: skip
 MAX_SEED = 2**32 - 1
 

@@ -232,6 +232,7 @@ class RunWorker:
             trial = self.history.put(dataclasses.replace(trial, state="waiting"))
             self.book.update_waiting()
             self._wait_for_human(trial.number)
+            self.context.say("running", f"Trial {trial.number} is scored.")
 
     def _wait_for_human(self, number: int) -> None:
         if self.control.pausing:

@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def run_selftest(
-    host: Host, on_progress: Progress | None = None, only: Collection[int] | None = None
+    host: Host, on_progress: Progress | None = None, only: Collection[int | str] | None = None
 ) -> SelftestReport:
     """Check every statement on `host`, with the checkpoint that it has loaded (or else its first).
 
@@ -40,7 +40,7 @@ def run_selftest(
     Args:
         host: The host. No run may be going on.
         on_progress: Called with the name of the row at hand, how many are done, and how many there are.
-        only: Numbers of the statements to check; all if None.
+        only: Numbers of the statements to check, or names of single rows (``"7 mid-write"``); all if None.
 
     Returns:
         One outcome per row; rows that cannot be run here are ``skipped``, never ``passed``.
@@ -56,7 +56,7 @@ def run_selftest(
     if not _one_at_a_time.acquire(blocking=False):
         raise RunError("A self-test is going on already; wait for its report.")
     try:
-        chosen = tuple(row for row in rows() if only is None or row.number in only)
+        chosen = tuple(row for row in rows() if only is None or row.number in only or row.name in only)
         reports: list[SelftestReport] = []
         work = _Work(host, chosen, on_progress or (lambda text, done, total: None))
         thread = threading.Thread(target=lambda: reports.append(work.run()), daemon=True, name="optim self-test")

@@ -212,6 +212,20 @@ def test_the_first_prompt_changes_stored_types_on_forge(rig_f: Rig) -> None:
     assert rig_f.webui.pixels() == base
 
 
+def test_both_registrations_of_the_token_embedding_are_written_on_forge(rig_f: Rig) -> None:
+    rig_f.webui.pixels()
+    clip = rig_f.webui.model.forge_objects_original.clip.cond_stage_model.clip_l
+    embedding = clip.transformer.text_model.embeddings.token_embedding
+    with torch.inference_mode():  # as after pinning memory, which makes parameters anew
+        embedding._parameters["weight"] = torch.nn.Parameter(embedding.wrapped.weight.clone())
+    session = rig_f.open()
+    key = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
+    with rig_f.host.exclusive(), session.live_weights() as live:
+        live.write(key, rig_f.files["b"][key])
+        for weight in (embedding.weight, embedding.wrapped.weight):
+            assert torch.equal(weight, rig_f.files["b"][key].to(weight.dtype))
+
+
 def test_13_a_vae_override_survives(rig_a: Rig) -> None:
     rig_a.webui.post_options(sd_vae="other.safetensors")
     base = rig_a.webui.pixels()

@@ -16,6 +16,7 @@ from lib_optim.hosts.detect import detect_host, host_name
 from lib_optim.plan.errors import HostChanged, HostError, Interrupted, RunError
 from tests.hosts.webui_rig import LORA, PARTS, STAMP, Rig, image_job, same
 from tests.webui.fixtures import TestHost
+from tests.webui.layout import make_checkpoint, sd1_layout
 
 
 def wait_for(condition: Any, seconds: float = 10) -> None:
@@ -56,7 +57,10 @@ def test_giving_up_the_wait_leaves_no_lock_behind(rig: Rig) -> None:
     with pytest.raises(RunError, match="given up"):
         rig.host.exclusive(give_up=lambda: True).__enter__()
     lock.release()
-    wait_for(lambda: not lock._lock.locked() and not lock._pending_threads)
+    for thread in threading.enumerate():
+        if thread.name == "optim waits for the queue":
+            thread.join(10)
+    assert not lock._lock.locked()
     with rig.host.exclusive(give_up=lambda: True):  # free: nothing to wait for
         pass
 
@@ -174,6 +178,14 @@ def test_an_interrupt_before_the_first_step_is_not_lost(rig: Rig) -> None:
 def test_28_progress_and_preview(rig: Rig) -> None:
     seen: list[Any] = []
     progress = rig.webui.module("modules.progress")
+    processing = rig.webui.module("modules.processing")
+    original = processing.process_images
+
+    def process_images(p: Any) -> Any:
+        seen.append(rig.host.progress())
+        return original(p)
+
+    processing.process_images = process_images
     with rig.host.exclusive(), rig.host.job("Optim trial 3"):
         assert rig.webui.state.job == "Optim trial 3"
         assert progress.current_task == rig.host.task_id != ""
@@ -188,9 +200,10 @@ def test_28_progress_and_preview(rig: Rig) -> None:
         rig.pixels(enable_hr=True)
         assert rig.webui.state.job_count == 10
         task = rig.host.task_id
-    assert [(p.step, p.steps) for p in seen] == [(i, 4) for i in range(4)]
+    assert [(p.step, p.steps) for p in seen] == [(0, 4), *((i, 4) for i in range(4)), (0, 3)]
     assert seen[0].preview is None
-    assert seen[-1].preview[:2] == b"\xff\xd8"
+    assert seen[4].preview[:2] == b"\xff\xd8"
+    assert seen[5].preview is None  # not that of the image before
     assert rig.host.task_id == ""
     assert task in progress.finished_tasks
     assert rig.webui.state.job_count == 0
@@ -269,9 +282,11 @@ def test_16_a_reload_inside_generation_is_noticed(rig: Rig) -> None:
         return inner(p)
 
     processing.process_images = process_images
+    images = []
     with rig.host.exclusive(), pytest.raises(HostChanged), session.live_weights() as live, rig.host.job("trial"):
         rig.write(live, 0.5)
-        rig.pixels()
+        images.append(rig.pixels())
+    assert images == []  # it must not reach a scorer
     processing.process_images = inner
     assert rig.webui.pixels() == rig.from_disk("b")
     rig.webui.post_options(sd_model_checkpoint="a.safetensors")
@@ -437,6 +452,7 @@ def test_30_the_first_state_comes_back(rig: Rig) -> None:
             session.close()
             rig.host.restore(state)
         assert rig.webui.opts.data == options
+        assert rig.host.state() == state
         assert same(rig.bits(), before)
     assert rig.webui.pixels() == first
     assert (rig.webui.folder / "config.json").read_bytes() == config
@@ -456,17 +472,47 @@ def test_30_settings_never_saved_stay_unsaved(rig: Rig) -> None:
 
 
 def test_restore_lets_the_users_choice_stand(rig: Rig) -> None:
+    make_checkpoint(rig.webui.checkpoints / "c.safetensors", sd1_layout(), seed=3)
+    rig.webui.refresh_checkpoints()
     rig.webui.pixels()
     state = rig.host.state()
     with rig.host.exclusive():
         rig.host.load(rig.b)
-    rig.webui.post_options(sd_model_checkpoint=rig.a.path.name)
+    rig.webui.post_options(sd_model_checkpoint="c.safetensors")
     rig.webui.post_options(sd_vae="None")
     with rig.host.exclusive():
         rig.host.restore(state)
-    assert rig.webui.opts.sd_model_checkpoint in ("a.safetensors", rig.checkpoint("a").title)
+    if rig.webui.flavour == "a1111":
+        assert rig.webui.model.sd_checkpoint_info.name == "c.safetensors"
+    assert rig.webui.opts.sd_model_checkpoint in ("c.safetensors", rig.checkpoint("c").title)
     assert rig.webui.opts.sd_vae == "None"
-    assert rig.webui.pixels() == rig.from_disk("a")
+    assert rig.webui.pixels() == rig.from_disk("c")
+
+
+def test_others_get_the_base_during_a_run_that_found_it_loaded(rig_a: Rig) -> None:
+    """The base is loaded, by somebody's override, and another checkpoint is chosen."""
+    base = rig_a.webui.pixels(override_settings={"sd_model_checkpoint": "b"})
+    state = rig_a.host.state()
+    with rig_a.host.exclusive():
+        rig_a.host.load(rig_a.b)
+    assert rig_a.webui.pixels() == base
+    with rig_a.host.exclusive():
+        rig_a.host.restore(state)
+    assert rig_a.host.state() == state
+
+
+def test_a_vae_that_no_setting_names_comes_back(rig_a: Rig) -> None:
+    sd_vae = rig_a.webui.module("modules.sd_vae")
+    rig_a.webui.post_options(sd_model_checkpoint="b.safetensors")
+    sd_vae.reload_vae_weights(rig_a.webui.model, sd_vae.vae_dict["other.safetensors"])
+    first, state = rig_a.webui.pixels(), rig_a.host.state()
+    with rig_a.host.exclusive():
+        rig_a.host.load(rig_a.a)
+    assert sd_vae.loaded_vae_file is None
+    with rig_a.host.exclusive():
+        rig_a.host.restore(state)
+    assert rig_a.host.state() == state
+    assert rig_a.webui.pixels() == first
 
 
 def test_a_model_loaded_by_an_override_comes_back_too(rig_a: Rig) -> None:

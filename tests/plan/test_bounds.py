@@ -99,6 +99,7 @@ def test_any_text_is_read_or_refused_with_itself_in_the_sentence(text: str) -> N
         ("=IN05", Bound("same", value="IN05")),
         ("='IN05'", Bound("fixed", value="IN05")),
         ('="5"', Bound("fixed", value="5")),
+        ("=''", Bound("fixed", value="")),
     ],
 )
 def test_the_grammar(text: str, bound: Bound) -> None:
@@ -135,6 +136,7 @@ def test_what_is_no_bound(text: str) -> None:
         ("0.5..2 int", "whole numbers"),
         ("0..2 int step 0.5", "whole numbers"),
         ("0..1e300 int", "whole numbers"),
+        ("0..1e15 int", "whole numbers"),
         ("0..1e999", "too large"),
         ("-1e308..1e308", "too large"),
         ("=1e999", "too large"),

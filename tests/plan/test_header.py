@@ -70,6 +70,7 @@ def test_it_knows_the_size_of_every_dtype_that_safetensors_writes(file: Path) ->
         torch.bool, torch.uint8, torch.int8, torch.int16, torch.float16, torch.bfloat16, torch.int32,
         torch.float32, torch.float64, torch.int64, torch.float8_e4m3fn, torch.float8_e5m2,
     ]  # fmt: skip
+    dtypes += [getattr(torch, name) for name in ("uint16", "uint32", "uint64") if hasattr(torch, name)]
     save_file({str(dtype): torch.zeros(3, dtype=dtype) for dtype in dtypes}, file)
     tensors = read_header(file).tensors
     assert len(tensors) == len(dtypes)

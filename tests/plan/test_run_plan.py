@@ -59,7 +59,7 @@ def test_the_smallest_plan_takes_defaults() -> None:
         {"name": "x", "models": [], "method": "m", "guide": {"components": []}, "payloads": [], "scorers": []}
     )
     assert plan == RunPlan("x", (), "m", Guide(()), (), ())
-    assert plan.budget.trials == 30
+    assert (plan.budget.trials, plan.seed) == (30, 0)
     assert plan.save.dtype == "fp16"
 
 

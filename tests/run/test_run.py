@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sd_mecha
 import torch
 from PIL import Image
 from safetensors import safe_open
 
-from lib_optim.plan.payload import jobs_of
-from lib_optim.plan.run_plan import Budget, SaveSpec
+from lib_optim.merging.fallback import quiet_progress
+from lib_optim.merging.mecha import sd_mecha
+from lib_optim.plan.errors import RunError
+from lib_optim.plan.payload import ImageJob, jobs_of
+from lib_optim.plan.run_plan import Budget, SamplerSpec, SaveSpec
 from lib_optim.run.results import pixel_hash
 from tests.rig import Rig, payload, same_pixels
 
 
 def test_a_run_leaves_everything_it_promises(rig: Rig) -> None:
-    model = rig.host.model()
     snapshot = rig.run(rig.plan(budget=Budget(3), save=SaveSpec("fp32")))
 
     assert [trial["number"] for trial in snapshot["trials"]] == [0, 1, 2]
@@ -54,7 +56,7 @@ def test_a_run_leaves_everything_it_promises(rig: Rig) -> None:
 
     _saved_checkpoint_shows_the_best_trial(rig, snapshot, best)
     assert rig.host.state().checkpoint == "demo-a.safetensors"
-    assert rig.host.model() is not model or rig.has_originals()
+    assert rig.has_originals()
 
 
 def _saved_checkpoint_shows_the_best_trial(rig: Rig, snapshot: dict[str, Any], best: dict[str, Any]) -> None:
@@ -72,9 +74,7 @@ def _saved_checkpoint_shows_the_best_trial(rig: Rig, snapshot: dict[str, Any], b
         with rig.host.job("compare"):
             for job in jobs_of(rig.plan().payloads):
                 made = rig.host.generate(job, {}).image
-                (record,) = [
-                    r for r in rig.stored().images if (r.trial, r.index) == (best["number"], job.index)
-                ]  # fmt: skip
+                record = next(r for r in rig.stored().images if (r.trial, r.index) == (best["number"], job.index))
                 with Image.open(folder.path / record.file) as shown:
                     assert same_pixels(made, shown)
         rig.host.load(rig.checkpoint("demo-a"))
@@ -105,27 +105,24 @@ def test_the_hosts_first_checkpoint_comes_back(rig: Rig, first: str | None) -> N
         assert rig.has_originals(first)
 
 
-def test_live_weights_are_what_sd_mecha_merges_from_the_recipe_on_disk(rig: Rig) -> None:
-    """Through the run's own path: at its first image the run's file is read by sd-mecha itself and compared."""
+def test_live_weights_are_what_sd_mecha_merges_from_the_recipe(rig: Rig) -> None:
+    """Through the run's own path: at each trial's first image sd-mecha itself reads the recipe and merges."""
     compared = []
 
-    def compare(job: Any, stamp: Any) -> None:
-        number = int(stamp["Optim trial"].split()[-1])
+    def compare(job: ImageJob, stamp: Mapping[str, str]) -> None:
         if job.index:
             return
-        worker = rig.manager._worker
-        trial = rig.manager.view.trial(number)
+        number = int(stamp["Optim trial"].split()[-1])
+        worker, trial = rig.manager._worker, rig.manager.view.trial(number)
         assert worker is not None
         assert trial is not None
-        recipe = sd_mecha.deserialize(worker.context.recipe(trial.values).text.split("\n"))
-        sd_mecha.set_log_level(logging.ERROR)
-        with sd_mecha.open_input_dicts(recipe, [rig.models]) if False else _model_dirs(rig.models):
-            wanted = sd_mecha.merge(
-                recipe, output=None, merge_dtype=torch.float32, output_dtype=torch.float32, threads=0,
-                merge_device="cpu", output_device="cpu",
-            )  # fmt: skip
+        context = worker.context
+        wanted = _merged_by_sd_mecha(context.recipe(trial.values).text, rig.models)
         live = worker.hold._session._open
-        same = [torch.equal(live.read(key), wanted[key].reshape(live.shape_of(key))) for key in live.written()]
+        keys = {name: key for key, name in context.merger._names.items()}
+        same = [
+            torch.equal(live.read(name), wanted[keys[name]].reshape(live.shape_of(name))) for name in live.written()
+        ]  # fmt: skip
         compared.append((number, len(same), all(same)))
 
     rig.hook("generate", compare)
@@ -134,13 +131,82 @@ def test_live_weights_are_what_sd_mecha_merges_from_the_recipe_on_disk(rig: Rig)
     assert all(count > 400 and same for _, count, same in compared), compared
 
 
-class _model_dirs:  # noqa: N801 - reads as the context manager it is
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+def _merged_by_sd_mecha(text: str, models: Path) -> dict[str, torch.Tensor]:
+    mecha = sd_mecha()
+    mecha.model_dirs.add_path(models)
+    recipe = mecha.deserialize(text)
+    merged: dict[str, torch.Tensor] = mecha.merge(
+        recipe.bound_args.args[0],
+        merge_dtype=torch.float32, output_dtype=torch.float32, threads=0, total_buffer_size=1 << 20,
+        check_extra_keys=False, tqdm=quiet_progress(), output=None,
+    )  # fmt: skip
+    return merged
 
-    def __enter__(self) -> None:
-        self._before = list(sd_mecha.model_dirs)
-        sd_mecha.model_dirs[:] = [self._folder]
 
-    def __exit__(self, *_: object) -> None:
-        sd_mecha.model_dirs[:] = self._before
+def test_best_mecha_is_the_best_trials_recipe(rig: Rig) -> None:
+    snapshot = rig.run(rig.plan(budget=Budget(3)))
+    text = rig.folder_of().best_recipe.read_text()
+    recipe = sd_mecha().deserialize(text)
+    assert recipe.merge_method.identifier == "fallback"
+    assert rig.manager._worker.context.recipe(snapshot["trials"][snapshot["best"]["trial"]]["values"]).text == text
+
+
+def test_a_trial_is_saved_while_the_run_goes_on_and_afterwards(rig: Rig) -> None:
+    saved = []
+
+    def save(job: ImageJob, stamp: Mapping[str, str]) -> None:
+        if not saved and rig.manager.view.best is not None:
+            saved.append(rig.in_thread(lambda: rig.manager.save_trial(0)))
+
+    rig.hook("generate", save)
+    rig.run()
+    path = Path(saved[0].result())
+    stamp = path.stat().st_mtime_ns
+    assert rig.manager.save_trial(0) == str(path)  # the same merge is not written twice
+    assert path.stat().st_mtime_ns == stamp
+    assert rig.snapshot()["saved"] == [str(path)]
+    with pytest.raises(RunError, match="no trial 99"):
+        rig.manager.save_trial(99)
+
+
+def test_a_saved_file_of_another_merge_is_left_alone(rig: Rig) -> None:
+    """A run folder that was deleted gives its name to the next run."""
+    rig.run(rig.plan(budget=Budget(1)))
+    first = Path(rig.manager.save_trial(0))
+    content = first.read_bytes()
+    shutil.rmtree(rig.folder_of().path)
+    rig.run(rig.plan(budget=Budget(1), sampler=SamplerSpec("random", presets=("all B",))))
+    second = Path(rig.manager.save_trial(0))
+    assert second.name == f"{first.stem}-2.safetensors"
+    assert first.read_bytes() == content
+    assert second.read_bytes() != content
+
+
+def test_several_runs_one_after_another(rig: Rig) -> None:
+    """The last word of a run is said when the next one may start."""
+    names = []
+    for _ in range(3):
+        names.append(rig.manager.start(rig.plan(budget=Budget(1))))
+        rig.until_state("finished")
+    assert len(set(names)) == 3
+    assert [run["folder"] for run in rig.manager.runs()] == names[::-1]
+    assert rig.has_originals()
+
+
+def test_payloads_without_weight_are_shown_and_do_not_count(rig: Rig) -> None:
+    plan = rig.plan(payloads=(payload("fox", n_iter=2), payload("hill", score_weight=0)), budget=Budget(1))
+    (trial,) = rig.run(plan)["trials"]
+    stored = rig.stored()
+    assert len(stored.images) == 3
+    assert sorted(score.image for score in stored.scores) == [0, 1]
+    assert trial["value"] == pytest.approx(sum(score.raw for score in stored.scores) / 2, abs=1e-12)
+    assert stored.images[0].seed + 1 == stored.images[1].seed
+
+
+def test_the_hosts_own_progress_display_is_told(rig: Rig) -> None:
+    told = []
+    rig.hook("report", lambda *report: told.append(report))
+    rig.run()
+    assert [(done, total) for _, done, total in told] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert told[0][0] == "Optim trial 1/2"
+    assert "best" in told[-1][0]

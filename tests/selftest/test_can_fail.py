@@ -14,13 +14,15 @@ from tests.selftest.mutations import MUTATIONS, Mutation
 NEVER_RUN = {(8, "page reload"), (8, "UI reload"), (14, "")}
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.number}-{m.part}-{m.name}-{m.host}".replace(" ", "_"))
+@pytest.mark.parametrize(
+    "mutation", MUTATIONS, ids=lambda m: f"{m.number}-{m.part}-{m.name}-{m.host}".replace(" ", "_")
+)
 def test_a_broken_rule_is_red(
     mutation: Mutation, make_host: Callable[[str], Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = make_host(mutation.host)
     mutation.break_it(monkeypatch)
-    report = run_selftest(host, only={mutation.number})
+    report = run_selftest(host, only={f"{mutation.number} {mutation.part}".strip()})
     (outcome,) = report.of(mutation.number, mutation.part)
     assert outcome.status == "failed", report_text(report)
     assert outcome.detail

@@ -28,6 +28,7 @@ class JobDesk:
         self._cut = False  # our own interrupt hit the present image
         self._stopped = False
         self._preview: tuple[int, bytes] | None = None
+        self._earlier = 0  # number of the last preview of the image before
         self.task_id = ""
         """Id of the job for the WebUI's ``/internal/progress``; empty while there is none."""
 
@@ -60,6 +61,7 @@ class JobDesk:
         """Mark the time in which an image of `steps` sampling steps is generated."""
         state = _state()
         state.sampling_step, state.sampling_steps = 0, steps  # the WebUI leaves the last image's until it samples
+        self._earlier = int(state.id_live_preview)
         with self._lock:
             self._generating, self._cut = True, False
         try:
@@ -103,7 +105,7 @@ class JobDesk:
         return GenerationProgress(min(step, steps), steps, self._encoded(state.current_image, state.id_live_preview))
 
     def _encoded(self, image: Any, number: int) -> bytes | None:
-        if image is None:
+        if image is None or number == self._earlier:
             return None
         if self._preview is None or self._preview[0] != number:
             buffer = io.BytesIO()

@@ -97,24 +97,29 @@ def textual_inversion_survives(bench: Bench) -> None:
     """14."""
     folder = bench.probe.embeddings_folder()
     name = f"{PREFIX}word"
+    job = bench.job(f"a photo of {name} on a mat")
+    bare = bench.fresh_image(job)
     path = bench.add_file(folder / f"{name}.safetensors")
     write_embedding(path, _widths(bench))
     try:
-        with bench.exclusive():
-            bench.probe.reload_embeddings()
-        bench.unsettle()
-        job = bench.job(f"a photo of {name} on a mat")
+        _reload_embeddings(bench)
         before = bench.fresh_image(job)
+        if before.digest == bare.digest:
+            raise Skipped("the host did not apply the textual inversion that the self-test made")
         with bench.session() as session:
             (merged,) = bench.trial(session, 1.0, [job])
         bench.differ(merged, before, "textual inversion in the merge against the base")
         bench.same(bench.fresh_image(job), before, "textual inversion after the run against before")
     finally:
         path.unlink(missing_ok=True)
-        with bench.exclusive():
-            bench.probe.reload_embeddings()
-        bench.unsettle()
-    bench.differ(bench.fresh_image(job), before, "the textual inversion against its bare word")
+        _reload_embeddings(bench)
+
+
+def _reload_embeddings(bench: Bench) -> None:
+    with bench.exclusive():
+        bench.probe.reload_embeddings()
+    bench.unsettle()
+    bench.fresh_image(bench.plain)  # another prompt: hosts remember what the last one came to
 
 
 def _widths(bench: Bench) -> dict[str, int]:

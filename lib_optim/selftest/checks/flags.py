@@ -51,8 +51,8 @@ def _others_can_work(bench: Bench) -> None:
     bench.expect(not bench.probe.flags(), f"still set afterwards: {', '.join(bench.probe.flags())}")
     if "client" in bench.before:
         bench.same(
-        bench.client_image(bench.plain), bench.before["client"], "another client's image after an interrupted one"
-    )
+            bench.client_image(bench.plain), bench.before["client"], "another client's image after an interrupted one"
+        )
 
 
 def interrupt_button(bench: Bench) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from lib_optim.hosts.base import HostState
 from lib_optim.hosts.probe import Unavailable
+from lib_optim.plan.payload import ImageJob
 from lib_optim.selftest.bench import Bench
 from lib_optim.selftest.checks.runs import tiny_run
 
@@ -36,7 +39,7 @@ def settings_are_kept(bench: Bench) -> str:
     """30: during a trial that is over, and after a whole run."""
     wanted = bench.probe.settings()
     with bench.session() as session:
-        bench.trial(session, 0.5, [bench.plain])
+        bench.trial(session, 0.5, [_with_a_setting(bench)])
         between = bench.probe.settings()
     with tiny_run(bench, trials=1) as run:
         run.wait_for_end()
@@ -44,6 +47,13 @@ def settings_are_kept(bench: Bench) -> str:
         changed = [name for name in {*seen, *wanted} if seen.get(name) != wanted.get(name)]
         bench.expect(not changed, f"{when} the settings {', '.join(sorted(changed)[:5])} differ")
     return f"{len(wanted)} settings"
+
+
+def _with_a_setting(bench: Bench) -> ImageJob:
+    """An image that needs a setting of the host to be changed for it, if the host has such payload fields."""
+    if "clip_skip" not in bench.capabilities.payload_fields:
+        return bench.plain
+    return dataclasses.replace(bench.plain, payload=dataclasses.replace(bench.plain.payload, clip_skip=2))
 
 
 def selection_is_kept(bench: Bench) -> None:
