@@ -39,11 +39,11 @@ def payload(name: str = "fox", **fields: Any) -> Payload:
     return Payload(name, **{**settings, **fields})
 
 
-def make_plan(models: Path, **changes: Any) -> RunPlan:
+def make_plan(folder: Path, **changes: Any) -> RunPlan:
     """Two trials of two images, three parameters, scored without weights."""
     plan = RunPlan(
         name="test",
-        models=tuple(ModelRef(str(models / f"demo-{letter}.safetensors")) for letter in "ab"),
+        models=tuple(ModelRef(str(folder / f"demo-{letter}.safetensors")) for letter in "ab"),
         method="weighted_sum",
         guide=Guide((TEXT, UNET)),
         payloads=(payload("fox"), payload("hill", seed=8)),

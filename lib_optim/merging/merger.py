@@ -85,6 +85,9 @@ class Merger:
         seed: For methods that draw random numbers, 0 to 2**32 - 1.
         device: Where to compute. Another device may round differently and draws other random numbers, so that one
             run stays on one device.
+        precision: ``fp16``, ``bf16`` or ``fp32``: results are rounded to it before they are handed out. Give the
+            dtype in which the winner will be saved: only then a host that keeps weights in fp32 shows the very
+            images that the saved file will give.
 
     Attributes:
         missing: File name of a model to the keys (sd-mecha's names) that it lacks and that are therefore not merged.
@@ -105,6 +108,7 @@ class Merger:
         space: Space,
         seed: int,
         device: str = "cpu",
+        precision: str = "fp32",
     ) -> None:
         import torch
 
@@ -113,6 +117,7 @@ class Merger:
         self.method, self.space, self.blocks, self.seed = method, space, blocks, seed
         self.architecture = architecture
         self._config = architecture.mecha_config
+        self._precision = precision
         self._row = method_row(method.id)
         self._sources: list[Source] = []
         try:
@@ -269,7 +274,12 @@ class Merger:
             tensor = tensor.reshape(shape)  # some methods make a row of one from a single number
         if not all_finite(tensor):
             raise self._failed(key, "the result holds NaN or infinity; narrow the bounds or choose another method")
-        return tensor
+        if self._precision == "fp32":
+            return tensor
+        rounded = tensor.to(_torch_dtype(self._precision)).to(tensor.dtype)
+        if not all_finite(rounded):
+            raise self._failed(key, f"the result is too large for {self._precision}; save in another precision")
+        return rounded
 
     def _failed(self, key: str, reason: str) -> MergeError:
         name = self._sources[0].names[key]
@@ -294,6 +304,12 @@ class Merger:
         slow = f"Optim's fast merge does not fit the sd-mecha that is installed ({reason}), so merging takes seconds."
         _log.warning(slow)
         return None, slow
+
+
+def _torch_dtype(precision: str) -> torch.dtype:
+    import torch
+
+    return {"fp16": torch.float16, "bf16": torch.bfloat16}[precision]
 
 
 def _words(error: Exception) -> str:

@@ -153,7 +153,7 @@ def _method(plan: RunPlan, problems: list[Problem]) -> MergeMethod | None:
     except PlanError as error:
         problems.append(Problem("method", str(error)))
         return None
-    if not method.takes(len(plan.models)):
+    if len(plan.models) >= 2 and not method.takes(len(plan.models)):
         most = method.max_models
         wanted = f"{method.min_models}" if most == method.min_models else f"{method.min_models} to {most or 'any'}"
         problems.append(Problem("method", f"{method.title} takes {wanted} models, but {len(plan.models)} are chosen."))

@@ -26,7 +26,7 @@ def open_merger(resolved: Resolved) -> Merger:
         OptimError: A model cannot be read or the method does not fit.
     """
     r = resolved
-    return Merger(r.method, r.models, r.architecture, r.blocks, r.space, r.plan.seed)
+    return Merger(r.method, r.models, r.architecture, r.blocks, r.space, r.plan.seed, precision=r.plan.save.dtype)
 
 
 def save_trial(resolved: Resolved, trial: Trial, folder: RunFolder, host: Host) -> Path:

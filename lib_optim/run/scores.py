@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib_optim.plan.errors import RunError, ScorerError
+from lib_optim.plan.errors import RunError, ScorerError, StoreError
 from lib_optim.plan.records import ImageRecord, Score
 from lib_optim.plan.scorers import MANUAL
 from lib_optim.run.control import Control
@@ -52,6 +52,7 @@ class ScoreBook:
         self._raw: dict[int, dict[int, dict[str, float]]] = {}
         self._images: dict[int, dict[int, ImageRecord]] = {}
         self._errors: dict[int, ScorerError] = {}
+        self._broken: StoreError | None = None
         self.manual = any(spec.id == MANUAL for spec in self._specs)
         automatic = tuple(spec for spec in self._specs if spec.id != MANUAL)
         self._automatic = tuple(spec.id for spec in automatic)
@@ -95,11 +96,19 @@ class ScoreBook:
 
         Raises:
             ScorerError: A scorer failed on an image of this trial.
+            StoreError: A score could not be recorded.
             StopRun: The run is being stopped.
         """
         control = self._control
-        control.wait(lambda: trial in self._errors or not self._unscored(trial) or control.skipping_trial)
+
+        def over() -> bool:
+            failed = self._broken is not None or trial in self._errors
+            return failed or control.skipping_trial or not self._unscored(trial)
+
+        control.wait(over)
         with self._guard:
+            if self._broken is not None:
+                raise self._broken
             if trial in self._errors:
                 raise self._errors.pop(trial)
 
@@ -192,7 +201,13 @@ class ScoreBook:
 
     def _scored(self, trial: int, image: int, scorer: str, raw: float) -> None:
         with self._guard:
-            self._store.add_score(Score(trial, image, scorer, raw, created=time.time()))
+            try:
+                self._store.add_score(Score(trial, image, scorer, raw, created=time.time()))
+            except StoreError as error:  # not the scorer's fault, and not the trial's: the run ends
+                _log.exception("A score was not recorded")
+                self._broken = error
+                self._control.wake()
+                return
             self._scores_of(trial, image)[scorer] = raw
             self._show(trial, image)
         self._control.wake()

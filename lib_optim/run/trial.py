@@ -117,13 +117,12 @@ class TrialRunner:
         missing = len(merger.keys) - len(report.written)
         if missing:
             raise MergeError(f"{missing} tensors of the merge were not written; the trial would not show its recipe.")
-        digests = live.digests()
         self._add("merge", time.perf_counter() - started)
         run.view.set_swap_seconds(time.perf_counter() - started)
         if run.trials_since_start % _FULL_CHECK_EVERY == 0:
             self._verify_in_full(live)
             _log.info("Trial %d: all %d live tensors equal the merge.", number, len(report.written))
-        return digests
+        return report.digests
 
     def _verify_in_full(self, live: LiveWeights) -> None:
         import torch

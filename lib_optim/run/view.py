@@ -144,6 +144,8 @@ class RunView:
         with self._guard:
             wanted = {self._current, *(trial for trial, _ in self._waiting), *also}
             wanted |= {self._best.number} if self._best else set()
+            if self._current is None and self._trials:
+                wanted.add(max(self._trials))  # the page goes on showing the last trial
             if since > self.revision:
                 since = 0
             return {

@@ -89,7 +89,9 @@ def test_a_missing_file(file: Path) -> None:
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    assert "cannot be read" in refusal(tmp_path)
+    sentence = refusal(tmp_path)
+    assert "cannot be read" in sentence
+    assert "Errno" not in sentence
 
 
 def test_a_name_that_no_file_can_have() -> None:

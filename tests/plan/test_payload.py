@@ -122,6 +122,15 @@ def test_ranges(name: str, limits: tuple[int, int]) -> None:
         assert [problem.where for problem in problems] == ([] if good else [f"payloads[0].{name}"]), value
 
 
+def test_the_defaults_are_the_webuis() -> None:
+    given = {"steps": 20, "cfg_scale": 7, "width": 512, "height": 512, "seed": -1, "subseed": -1, "batch_size": 1}
+    given |= {"n_iter": 1, "s_noise": 1, "hr_scale": 2, "denoising_strength": 0.7, "score_weight": 1, "clip_skip": 1}
+    zero = ("subseed_strength", "s_churn", "s_tmin", "hr_second_pass_steps")
+    payload = Payload("x")
+    assert {name: getattr(payload, name) for name in (*given, *zero)} == {**given, **dict.fromkeys(zero, 0)}
+    assert payload.eta is None
+
+
 def test_every_number_of_a_payload_has_a_range_here() -> None:
     numeric = {f.name for f in dataclasses.fields(Payload) if f.type in ("int", "float", "float | None")}
     assert numeric == {*LIMITS, "score_weight"}

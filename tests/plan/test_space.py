@@ -195,6 +195,11 @@ def test_parameters_that_are_not_searched_stay_at_their_defaults() -> None:
     }
 
 
+def test_what_is_not_searched_is_set_together_with_the_leader() -> None:
+    found = space(select("IN00"), method=MANY)
+    assert {s.name: s.blocks for s in found.settings if s.method_parameter == "rank"} == {"IN00_rank": ("IN00", "TIME")}
+
+
 # Bounds
 
 

@@ -59,8 +59,10 @@ STEPS: dict[str, tuple[Any, str, int]] = {
 }
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("kind", [RuntimeError, KeyError, OptimError], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [*((step, RuntimeError) for step in STEPS), ("generate", KeyError), ("merge", MergeError), ("score", OptimError)],
+)
 def test_a_step_that_raises_fails_its_trial_and_nothing_else(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, step: str, kind: type[Exception]
 ) -> None:
@@ -83,14 +85,14 @@ def test_a_step_that_raises_fails_its_trial_and_nothing_else(
     assert rig.stored().trials[failed["number"]].state == "failed"
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Search, "suggest"), (Merger, "recipe")])
-@pytest.mark.parametrize("kind", [RuntimeError, MergeError])
+@pytest.mark.parametrize(("owner", "name", "kind"), [(Search, "suggest", RuntimeError), (Merger, "recipe", MergeError)])
 def test_between_trials_an_error_ends_the_run(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, kind: type[Exception]
 ) -> None:
     """No trial exists that could fail; the run can be resumed."""
     fault = Break(monkeypatch, owner, name)
-    fault.at(5 if name == "recipe" else 2, 10**9, lambda: kind(BOOM))
+    # The first trial asks for its recipe when it is suggested, when it begins, and when it is the best.
+    fault.at(4 if name == "recipe" else 2, 10**9, lambda: kind(BOOM))
     run = rig.manager.start(rig.plan())
     snapshot = rig.end(state="failed", errors=1)
     expected = BOOM if kind is MergeError else "an error of its own; the trace is in the run's log.txt"
@@ -105,11 +107,8 @@ def test_between_trials_an_error_ends_the_run(
 
 @pytest.mark.parametrize("what", ["image", "record of an image", "record of a trial", "score"])
 def test_a_full_disk_ends_the_run_and_resume_goes_on(rig: Rig, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    def full() -> BaseException:
-        return OSError(28, "No space left on device")
-
     if what == "image":
-        monkeypatch.setattr("lib_optim.run.results.write_atomic", _full_from(4, monkeypatch))
+        monkeypatch.setattr("lib_optim.run.results.write_atomic", _full_from(4))
     else:
         method, call = {"record of an image": ("put_image", 3), "record of a trial": ("put_trial", 3)}.get(
             what, ("add_score", 3)
@@ -127,7 +126,7 @@ def test_a_full_disk_ends_the_run_and_resume_goes_on(rig: Rig, monkeypatch: pyte
     assert rig.states().count("complete") == 3
 
 
-def _full_from(call: int, patch: pytest.MonkeyPatch) -> Callable[..., None]:
+def _full_from(call: int) -> Callable[..., None]:
     from lib_optim.run.folder import write_atomic
 
     calls = 0
@@ -156,17 +155,17 @@ def test_files_for_people_that_cannot_be_written_end_no_run(rig: Rig, monkeypatc
 
 def test_a_restore_that_fails_for_good_is_mended_by_loading_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The originals cannot be written back: the run pauses, and the host reads the model from its file."""
-    rig.manager.start(rig.plan())
     put = TableWeights.put
-    broken = []
+    broken: list[int] = []
 
     def refuse(self: TableWeights, key: str, tensor: torch.Tensor) -> None:
-        if not self._written or self._before_restore() if hasattr(self, "_before_restore") else broken:
+        if broken:
             raise RuntimeError(BOOM)
         put(self, key, tensor)
 
     rig.hook("generate", lambda *_: broken.append(1))
     monkeypatch.setattr(TableWeights, "put", refuse)
+    rig.manager.start(rig.plan())
     snapshot = rig.until_state("paused")
     assert rig.trials()[0]["state"] == "failed"
     assert BOOM in rig.trials()[0]["reason"]
@@ -218,7 +217,7 @@ def test_five_failures_in_a_row_pause_the_run(rig: Rig, monkeypatch: pytest.Monk
     assert rig.states() == ["complete"] + ["failed"] * 5 + ["complete"] * 2
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, "a", True])
+@pytest.mark.parametrize("value", [math.nan, True])
 def test_a_scorer_that_gives_no_number_fails_the_trial(rig: Rig, monkeypatch: pytest.MonkeyPatch, value: Any) -> None:
     calls = []
 

@@ -33,6 +33,7 @@ class A1111Host(WebuiHost):
         super().__init__()
         self.version = _version()
         self._chose: str | None = None
+        self._torn = False
 
     def state(self) -> HostState:
         """See ``Host.state``."""
@@ -54,8 +55,11 @@ class A1111Host(WebuiHost):
         try:
             # Reading this waits for the load at start, which A1111 does on a thread of its own; None if it failed.
             _ = shared.sd_model
-            sd_models.reload_model_weights(None, info)
+            sd_models.reload_model_weights(None, info, forced_reload=self._torn)
+            self._torn = False
         except Exception as error:
+            # A1111 takes its hijack out of the loaded model before it reads the file, and leaves it so.
+            self._torn = True
             message = " ".join(str(error).split()) or type(error).__name__
             raise HostError(f"A1111 could not load {checkpoint.title}: {message}.") from error
         model = require_model()
@@ -80,7 +84,8 @@ class A1111Host(WebuiHost):
         try:
             with sd_models.SkipWritingToConfig():
                 if wanted is not None:
-                    sd_models.reload_model_weights(None, wanted)
+                    sd_models.reload_model_weights(None, wanted, forced_reload=self._torn)
+                    self._torn = False
         except Exception as error:
             raise HostError(f"A1111 could not load {wanted.title} again: {error}.") from error
         finally:

@@ -129,7 +129,9 @@ class WebuiHost(ABC):
         if architecture.id not in ("sd1", "sdxl"):
             raise HostError(f"{base.title} is {architecture.title}; Optim merges Stable Diffusion 1.x and XL here.")
         model, table = self._session_parts(base, header, architecture, components)
-        return WebuiSession(model, table, self._lock, self._begin_live, self._end_live)
+        mapped = {*table.keys(), *table.unmapped()}
+        buffers = tuple(k for k in header.tensors if architecture.component_of(k) in components and k not in mapped)
+        return WebuiSession(model, table, self._lock, self._begin_live, self._end_live, buffers)
 
     def job(self, title: str) -> AbstractContextManager[None]:
         """See ``Host.job``."""

@@ -53,11 +53,13 @@ class WebuiSession:
         lock: QueueLock,
         opened: Callable[[WebuiSession], None],
         closed: Callable[[WebuiSession], None],
+        buffers: tuple[str, ...] = (),
     ) -> None:
         self.model = model
         self._table = table
         self._lock = lock
         self._opened, self._closed = opened, closed
+        self._buffers = buffers  # keys of the file that are no weights (position_ids)
         self._inside = False
 
     def keys(self) -> tuple[str, ...]:
@@ -66,7 +68,7 @@ class WebuiSession:
 
     def unmapped(self) -> tuple[str, ...]:
         """See ``MergeSession.unmapped``."""
-        return self._table.unmapped()
+        return self._table.unmapped() + self._buffers
 
     def copied_bytes(self) -> int:
         """See ``MergeSession.copied_bytes``."""

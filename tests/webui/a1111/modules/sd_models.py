@@ -218,8 +218,9 @@ def reload_model_weights(sd_model=None, info=None, forced_reload=False):
         return load_model(info)
     undo_hijack(sd_model)
     previous = sd_model.sd_checkpoint_info
+    tensors = read_state_dict(info.filename)  # if this raises, the hijack stays out, as in the host
     try:
-        load_model_weights(sd_model, info, read_state_dict(info.filename))
+        load_model_weights(sd_model, info, tensors)
     except Exception:
         load_model_weights(sd_model, previous, read_state_dict(previous.filename))
         raise
