@@ -398,7 +398,7 @@
 
       const chosen = setup.payloads.filter((row) => form.payloads.includes(row.name));
       const images = chosen.reduce((sum, row) => sum + row.images, 0);
-      sections.payloads.summary(chosen.length ? `${chosen.map((row) => row.name).join(', ')} · ${optim.plural(images, 'image')}` : 'none chosen');
+      sections.payloads.summary(chosen.length ? `${optim.plural(images, 'image')} · ${chosen.map((row) => row.name).join(', ')}` : 'none chosen');
       const titles = form.scorers.map((row) => (setup.scorers.find((s) => s.id === row.id) || { title: row.id }).title);
       sections.judges.summary(titles.length ? titles.join(' + ') : 'none chosen');
       assign(trials, form.trials);

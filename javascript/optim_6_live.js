@@ -78,10 +78,9 @@
     const gallery = optim.gallery({ id: `${id}_images`, onOpen: (i) => onOpen(shown, i) });
     const profile = optim.profile();
     const reason = el('div', { class: 'optim-help optim-warning', hidden: true });
-    const blank = el('div', { class: 'optim-blank' });
     const body = el('div', { class: 'optim-stack' }, reason, gallery.node, note, profile.node);
     const node = el('section', { class: 'optim-card', id },
-      el('div', { class: 'optim-section-head' }, title, value, el('span', { class: 'optim-head-right' }, follow, save)), blank, body);
+      el('div', { class: 'optim-section-head' }, title, value, el('span', { class: 'optim-head-right' }, follow, save)), body);
     let shown = null;
     return {
       node,
@@ -96,10 +95,14 @@
         save.hidden = number === null || !trial || !['complete', 'waiting'].includes(trial.state);
         optim.setDisabled(save, saving.has(number));
         optim.setText(save, saving.has(number) ? 'Saving …' : 'Save checkpoint');
-        optim.setText(blank, empty || '');
-        blank.hidden = number !== null;
-        body.hidden = number === null;
-        if (number === null) return;
+        if (number === null) {
+          // The slots stand empty from the beginning, so that nothing moves when the first trial comes.
+          optim.setText(note, empty);
+          optim.show(reason, false);
+          gallery.draw(folder, [], total, null);
+          profile.draw({}, null);
+          return;
+        }
         const bad = trial && trial.reason ? `${trial.state === 'failed' ? 'Failed: ' : ''}${trial.reason}` : '';
         optim.setText(reason, bad);
         optim.show(reason, bad);

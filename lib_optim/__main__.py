@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from lib_optim import __version__
 from lib_optim.plan.errors import OptimError, PlanError
 from lib_optim.plan.run_plan import RunPlan
+from lib_optim.plan.scorers import MANUAL
 
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
@@ -97,30 +98,50 @@ def _run(options: argparse.Namespace) -> int:
         plan = RunPlan.from_json(json.loads(options.plan.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise OptimError(f"{options.plan} cannot be read as a plan: {error}.") from error
+    _refuse_manual(plan)
     manager = _manager(options)
     manager.start(plan)
     return _watch(manager)
 
 
 def _resume(options: argparse.Namespace) -> int:
+    from lib_optim.run.folder import RunFolder
+
     manager = _manager(options)
+    _refuse_manual(RunFolder.open(manager.outputs, options.folder).read_plan())
     manager.resume(options.folder, options.trials)
     return _watch(manager)
 
 
+def _refuse_manual(plan: RunPlan) -> None:
+    if any(scorer.id == MANUAL for scorer in plan.scorers):
+        raise OptimError(
+            f"The run {plan.name} is scored by hand, which takes the tab; open it with 'python -m lib_optim'."
+        )
+
+
 def _watch(manager: RunManager) -> int:
     """Show the run's status line until it ends; Ctrl+C stops it in good order."""
+    paused = False
     try:
         while not manager.wait(1.0):
             _print_status(manager)
+            if manager.view.state == "paused":  # after a failure: nobody is here who could mend it and continue
+                paused = True
+                manager.stop()
     except KeyboardInterrupt:
         print("\nStopping; the best merge so far is kept. Press Ctrl+C again to leave at once.")
         manager.stop()
         manager.wait()
     _print_status(manager)
     print()
-    print(f"{manager.outputs / manager.view.snapshot(0, None)['run']['folder']}")
-    return 0 if manager.view.state == "finished" else 1
+    snapshot = manager.snapshot()
+    for sentence in snapshot["errors"]:
+        print(f"optim: {sentence}", file=sys.stderr)
+    if paused:
+        print("optim: The run was stopped because it had paused; resume it when that is mended.", file=sys.stderr)
+    print(f"{manager.outputs / snapshot['run']['folder']}")
+    return 0 if snapshot["state"] == "finished" and not paused else 1
 
 
 def _print_status(manager: RunManager) -> None:

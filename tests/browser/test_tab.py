@@ -241,7 +241,7 @@ def test_the_form_pairs_models_fits_the_method_and_remembers(new_page: NewPage, 
     expect(page.locator("#optim_model_c")).to_have_value("meadow")
     expect(page.locator("#optim_method")).to_have_value("Add difference")
     expect(page.locator("#optim_parameter_alpha")).to_have_value("0.1..0.9")
-    expect(page.locator("#optim_payloads_card .optim-summary")).to_contain_text("lighthouse · 2 images")
+    expect(page.locator("#optim_payloads_card .optim-summary")).to_contain_text("2 images · lighthouse")
     expect(page.locator("#optim_size")).to_have_text("4 parameters")
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from lib_optim.plan.run_plan import Budget, SamplerSpec
 from tests.rig import Rig, make_plan, payload
 
-TRIALS = 8
+TRIALS = 6
 SAMPLER = SamplerSpec("tpe", {"n_startup_trials": 3}, ("half", "all B"))
 
 
 def plan_of(models: Path, sampler: SamplerSpec = SAMPLER):  # type: ignore[no-untyped-def]
-    """Eight short trials, of which TPE proposes five from what it has seen."""
+    """Six short trials, of which TPE proposes three from what it has seen."""
     return make_plan(models, sampler=sampler, budget=Budget(TRIALS), payloads=(payload("fox"), payload("hill", seed=8)))
 
 

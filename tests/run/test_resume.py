@@ -24,7 +24,7 @@ from lib_optim.run.store import Store
 from tests.rig import Rig, Stored
 from tests.run.child import plan_of
 
-KILLS = int(os.environ.get("OPTIM_KILLS", "4"))
+KILLS = int(os.environ.get("OPTIM_KILLS", "3"))
 """How many times the run of `test_killed_at_any_instant` is killed."""
 
 PRESETS = ("all A", "all B", "half", "GRAD_V", "SMOOTHSTEP")
@@ -78,7 +78,7 @@ def check_whole(rig: Rig, wanted: Stored) -> None:
 def test_stopped_and_resumed_it_proposes_the_same(
     rig: Rig, uninterrupted: Callable[[SamplerSpec, int], Stored], name: str
 ) -> None:
-    trials = 5
+    trials = 4
     wanted = uninterrupted(SAMPLERS[name], trials)
     images = 0
 
@@ -115,7 +115,7 @@ def test_killed_at_any_instant(
     seen: dict[int, Any] = {}
     for _ in range(KILLS):
         with _child(tmp_path) as child:
-            time.sleep(moments.uniform(0.0, 3.0))
+            time.sleep(moments.uniform(0.0, 4.0))
             child.send_signal(signal.SIGKILL)
             child.wait(30)
         stored = made.stored()
@@ -278,14 +278,14 @@ def test_a_checkpoint_that_changed_is_refused(rig: Rig) -> None:
 def test_a_run_moved_to_another_machine_goes_on(
     rig: Rig, make_rig: Callable[..., Rig], tmp_path: Path, uninterrupted: Callable[[SamplerSpec, int], Stored]
 ) -> None:
-    plan = dataclasses.replace(plan_of(rig.models, SAMPLERS["presets"]), budget=Budget(5))
+    plan = dataclasses.replace(plan_of(rig.models, SAMPLERS["presets"]), budget=Budget(4))
     run = stop_after(rig, 3, plan)
     other = make_rig(tmp_path)
     shutil.copytree(rig.folder_of().path, other.host.paths().outputs / run)
     shutil.rmtree(rig.models)
     other.manager.resume(run)
     other.end()
-    check_whole(other, uninterrupted(SAMPLERS["presets"], 5))
+    check_whole(other, uninterrupted(SAMPLERS["presets"], 4))
 
 
 @pytest.mark.parametrize("name", ["", "..", "nothing", "../outputs", "a/b"])

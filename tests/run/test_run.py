@@ -23,8 +23,9 @@ from lib_optim.run.results import pixel_hash
 from tests.rig import Rig, payload, same_pixels
 
 
-def test_a_run_leaves_everything_it_promises(rig: Rig) -> None:
-    snapshot = rig.run(rig.plan(budget=Budget(3), save=SaveSpec("fp32")))
+@pytest.mark.parametrize("dtype", ["fp16", "fp32"])
+def test_a_run_leaves_everything_it_promises(rig: Rig, dtype: Any) -> None:
+    snapshot = rig.run(rig.plan(budget=Budget(3), save=SaveSpec(dtype)))
 
     assert [trial["number"] for trial in snapshot["trials"]] == [0, 1, 2]
     assert rig.states() == ["complete"] * 3
@@ -105,8 +106,9 @@ def test_the_hosts_first_checkpoint_comes_back(rig: Rig, first: str | None) -> N
         assert rig.has_originals(first)
 
 
-def test_live_weights_are_what_sd_mecha_merges_from_the_recipe(rig: Rig) -> None:
-    """Through the run's own path: at each trial's first image sd-mecha itself reads the recipe and merges."""
+@pytest.mark.parametrize("dtype", ["fp16", "fp32"])
+def test_live_weights_are_what_sd_mecha_merges_from_the_recipe(rig: Rig, dtype: Any) -> None:
+    """In the precision in which the winner is saved, so that the file shows what the run showed. Through the run's own path: at each trial's first image sd-mecha itself reads the recipe and merges."""
     compared = []
 
     def compare(job: ImageJob, stamp: Mapping[str, str]) -> None:
@@ -117,28 +119,29 @@ def test_live_weights_are_what_sd_mecha_merges_from_the_recipe(rig: Rig) -> None
         assert worker is not None
         assert trial is not None
         context = worker.context
-        wanted = _merged_by_sd_mecha(context.recipe(trial.values).text, rig.models)
+        wanted = _merged_by_sd_mecha(context.recipe(trial.values).text, rig.models, dtype)
         live = worker.hold._session._open
         keys = {name: key for key, name in context.merger._names.items()}
         same = [
-            torch.equal(live.read(name), wanted[keys[name]].reshape(live.shape_of(name))) for name in live.written()
+            torch.equal(live.read(name), wanted[keys[name]].to(torch.float32).reshape(live.shape_of(name)))
+            for name in live.written()
         ]  # fmt: skip
         compared.append((number, len(same), all(same)))
 
     rig.hook("generate", compare)
-    rig.run()
+    rig.run(rig.plan(save=SaveSpec(dtype, checkpoint=False)))
     assert [number for number, _, _ in compared] == [0, 1]
     assert all(count > 400 and same for _, count, same in compared), compared
 
 
-def _merged_by_sd_mecha(text: str, models: Path) -> dict[str, torch.Tensor]:
+def _merged_by_sd_mecha(text: str, models: Path, dtype: str) -> dict[str, torch.Tensor]:
     mecha = sd_mecha()
     mecha.model_dirs.add_path(models)
     recipe = mecha.deserialize(text)
     merged: dict[str, torch.Tensor] = mecha.merge(
         recipe.bound_args.args[0],
-        merge_dtype=torch.float32, output_dtype=torch.float32, threads=0, total_buffer_size=1 << 20,
-        check_extra_keys=False, tqdm=quiet_progress(), output=None,
+        merge_dtype=torch.float32, output_dtype=torch.float16 if dtype == "fp16" else torch.float32, threads=0,
+        total_buffer_size=1 << 20, check_extra_keys=False, tqdm=quiet_progress(), output=None,
     )  # fmt: skip
     return merged
 

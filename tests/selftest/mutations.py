@@ -779,6 +779,14 @@ def failed_loads_say_nothing(patch: Patch) -> None:
         patch.setattr(cls, "load", load)
 
 
+@breaks(29, "failed load")
+def hijack_left_out_after_a_failed_load(patch: Patch) -> None:
+    from lib_optim.hosts.a1111.host import A1111Host
+
+    never = property(lambda self: False, lambda self, value: None)
+    patch.setattr(A1111Host, "_torn", never, raising=False)
+
+
 @breaks(30, "settings", hosts=("a1111", "forge"))
 def settings_not_put_back(patch: Patch) -> None:
     from lib_optim.hosts.webui import host

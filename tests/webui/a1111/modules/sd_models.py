@@ -211,14 +211,15 @@ def reload_model_weights(sd_model=None, info=None, forced_reload=False):
     sd_model = reuse_model_from_already_loaded(sd_model, info)
     if not forced_reload and sd_model is not None and sd_model.sd_checkpoint_info.filename == info.filename:
         return sd_model
+    if sd_model is not None:
+        undo_hijack(sd_model)
+    tensors = read_state_dict(info.filename)  # if this raises, the hijack stays out, as in the host
     if sd_model is None or config_of(info.filename) != sd_model.used_config:
         if sd_model is not None:
             sd_model.to("meta")
             model_data.sd_model = None
         return load_model(info)
-    undo_hijack(sd_model)
     previous = sd_model.sd_checkpoint_info
-    tensors = read_state_dict(info.filename)  # if this raises, the hijack stays out, as in the host
     try:
         load_model_weights(sd_model, info, tensors)
     except Exception:
