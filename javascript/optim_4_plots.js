@@ -16,12 +16,12 @@
     return list;
   };
 
-  const describe = (trial) => {
+  const describe = (trial, active) => {
     const origin = trial.origin.replace(/^sampler: /, '').replace(/^preset: /, 'preset ');
     if (trial.state === 'complete') return `Trial ${trial.number} · ${optim.number(trial.value)} · ${origin}`;
     if (trial.state === 'failed') return `Trial ${trial.number} failed: ${trial.reason}`;
     if (trial.state === 'skipped') return `Trial ${trial.number} was skipped`;
-    return `Trial ${trial.number} · ${trial.state === 'waiting' ? 'waits for your scores' : 'running'} · ${origin}`;
+    return `Trial ${trial.number} · ${!active ? 'was not finished' : trial.state === 'waiting' ? 'waits for your scores' : 'running'} · ${origin}`;
   };
 
   optim.scorePlot = (onPick) => {
@@ -35,7 +35,7 @@
       last = data;
       const width = Math.round(node.clientWidth);
       if (!width) return;
-      const signature = JSON.stringify([width, data.total, data.best, data.picked, data.trials.map((t) => [t.number, t.state, t.value])]);
+      const signature = JSON.stringify([width, data.active, data.total, data.best, data.picked, data.trials.map((t) => [t.number, t.state, t.value])]);
       if (signature === drawn) return;
       drawn = signature;
       const scored = data.trials.filter((t) => t.state === 'complete' && t.value !== null);
@@ -84,7 +84,7 @@
         if (t.number === data.picked) kinds.push('optim-picked');
         const [px, py] = [x(t.number), t.value !== null && t.state === 'complete' ? y(t.value) : floor - 7];
         const say = () => {
-          optim.setText(tip, describe(t));
+          optim.setText(tip, describe(t, data.active));
           tip.hidden = false;
           tip.style.left = `${Math.min(Math.max(px - tip.offsetWidth / 2, 0), width - tip.offsetWidth)}px`;
           tip.style.top = `${py > 50 ? py - 36 : py + 14}px`;
@@ -93,7 +93,7 @@
           tip.hidden = true;
         };
         parts.push(svg('g', {
-          class: kinds.join(' '), 'data-trial': t.number, tabindex: 0, role: 'button', 'aria-label': describe(t),
+          class: kinds.join(' '), 'data-trial': t.number, tabindex: 0, role: 'button', 'aria-label': describe(t, data.active),
           on: {
             click: () => onPick(t.number),
             keydown: (event) => (event.key === 'Enter' || event.key === ' ' ? (event.preventDefault(), onPick(t.number)) : null),

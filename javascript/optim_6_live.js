@@ -60,7 +60,7 @@
 
   const factLine = (snapshot, active) => {
     const p = snapshot.progress;
-    const facts = [`trial ${p.trial}/${p.trials}`];
+    const facts = [p.trial ? `trial ${p.trial}/${p.trials}` : optim.plural(p.trials, 'trial')];
     if (active && p.image) facts.push(`image ${p.image}/${p.images}`);
     if (p.swap_seconds !== null) facts.push(`swap ${optim.seconds(p.swap_seconds)}`);
     if (snapshot.best) facts.push(`best ${optim.number(snapshot.best.value)} (trial ${snapshot.best.trial})`);

@@ -163,6 +163,14 @@
     form.node.append(selftest.node);
     root.replaceChildren(bar.node, notices.node, el('div', { class: 'optim-columns' }, form.node, right));
 
+    // At rest: the last trial that came to an end, rather than one that Stop cut short.
+    const lastSeen = () => {
+      const numbers = (list) => list.map((trial) => trial.number);
+      const all = [...store.trials.values()];
+      const ended = numbers(all.filter((trial) => trial.state === 'complete'));
+      return all.length ? Math.max(...(ended.length ? ended : numbers(all))) : null;
+    };
+
     // --- drawing ------------------------------------------------------------------------------------------------
     const draw = () => {
       const snapshot = store.snapshot;
@@ -181,13 +189,13 @@
       const { folder, images: total } = snapshot.run;
       const bestNumber = snapshot.best ? snapshot.best.trial : null;
       const p = snapshot.progress;
-      const finished = trials.length ? trials[trials.length - 1].number : null;
+      const finished = lastSeen();
       const shown = picked !== null && store.trials.has(picked) ? picked : snapshot.current !== null ? snapshot.current : finished;
-      plot.draw({ trials, total: snapshot.run.trials, best: bestNumber, picked: picked, empty: active ? 'The first score appears here' : 'No trial was scored' });
+      plot.draw({ trials, total: snapshot.run.trials, best: bestNumber, picked, active, empty: active ? 'The first score appears here' : 'No trial was scored' });
       const bestTrial = store.trials.get(bestNumber);
       const making = active && shown === snapshot.current && p.steps ? { image: p.image - 1, part: p.step / p.steps } : null;
       current.draw({
-        heading: picked !== null || snapshot.current !== null ? 'Trial' : 'Last trial', number: shown, trial: store.trials.get(shown), folder,
+        heading: picked !== null || active ? 'Trial' : 'Last trial', number: shown, trial: store.trials.get(shown), folder,
         images: imagesOf(shown), total, step: making, compare: shown !== bestNumber && bestTrial ? bestTrial.values : null,
         pinned: picked !== null && active, saving, empty: 'The images of the first trial appear here.',
       });
@@ -232,7 +240,7 @@
       wanted: () => {
         const current = store.snapshot && store.snapshot.current;
         const numbers = [picked, rater.trial()].filter((n) => n !== null);
-        if (current === null && store.trials.size) numbers.push(Math.max(...store.trials.keys()));
+        if (current === null && store.trials.size) numbers.push(lastSeen());
         return [...new Set(numbers)];
       },
       onData: () => {
@@ -268,21 +276,25 @@
 
   // --- self-test ------------------------------------------------------------------------------------------------
   optim.parts.selftest = (attempt) => {
-    const text = el('pre', { class: 'optim-report', id: 'optim_selftest_report', hidden: true });
+    let report = '';
     const note = el('div', { class: 'optim-help', text: 'Checks on this very program that merging, generating and putting your model back work. Takes a few minutes and uses the loaded model.' });
-    const copy = optim.button('optim_selftest_copy', 'Copy report', () => navigator.clipboard.writeText(text.textContent), '', 'For pasting into an issue; holds no paths, prompts or model names');
-    copy.hidden = true;
+    const copy = optim.button('optim_selftest_copy', 'Copy report', () => navigator.clipboard.writeText(report), '', 'For pasting into an issue; holds no paths, prompts or model names');
+    const read = optim.button('optim_selftest_read', 'Show report', () => {
+      const box = optim.dialog('Self-test', el('pre', { class: 'optim-report', id: 'optim_selftest_report', text: report }));
+      box.classList.add('optim-wide');
+    });
+    copy.hidden = read.hidden = true;
     const show = (answer) => {
       optim.setDisabled(run, answer.state === 'running');
       optim.setText(run, answer.state === 'running' ? 'Testing …' : 'Run self-test');
-      optim.setText(text, answer.text);
-      optim.show(text, answer.text);
+      report = answer.text;
+      optim.show(read, answer.text);
       optim.show(copy, answer.state === 'done');
       section.summary(answer.state === 'running' ? 'running …' : answer.state === 'done' ? (answer.failed ? `${answer.failed} failed` : 'no failure') : answer.state === 'failed' ? 'ended early' : '');
       if (answer.state === 'running') setTimeout(() => attempt(async () => show(await optim.get('selftest'))), 1500);
     };
     const run = optim.button('optim_selftest', 'Run self-test', () => attempt(async () => show(await optim.post('selftest'))));
-    const section = optim.section({ id: 'optim_selftest_card', title: 'Self-test', open: false }, note, el('div', { class: 'optim-row' }, run, copy), text);
+    const section = optim.section({ id: 'optim_selftest_card', title: 'Self-test', open: false }, note, el('div', { class: 'optim-row optim-tight' }, run, read, copy));
     section.node.addEventListener('toggle', () => (section.node.open ? attempt(async () => show(await optim.get('selftest'))) : null));
     return section;
   };

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -122,6 +124,7 @@ def _refuse_manual(plan: RunPlan) -> None:
 
 def _watch(manager: RunManager) -> int:
     """Show the run's status line until it ends; Ctrl+C stops it in good order."""
+    logging.getLogger("lib_optim").propagate = False  # log.txt has it all, the screen the status line
     paused = False
     try:
         while not manager.wait(1.0):
@@ -132,7 +135,7 @@ def _watch(manager: RunManager) -> int:
     except KeyboardInterrupt:
         print("\nStopping; the best merge so far is kept. Press Ctrl+C again to leave at once.")
         manager.stop()
-        manager.wait()
+        _wait_or_leave(manager)
     _print_status(manager)
     print()
     snapshot = manager.snapshot()
@@ -142,6 +145,15 @@ def _watch(manager: RunManager) -> int:
         print("optim: The run was stopped because it had paused; resume it when that is mended.", file=sys.stderr)
     print(f"{manager.outputs / snapshot['run']['folder']}")
     return 0 if snapshot["state"] == "finished" and not paused else 1
+
+
+def _wait_or_leave(manager: RunManager) -> None:
+    try:
+        while not manager.wait(1.0):
+            _print_status(manager)
+    except KeyboardInterrupt:
+        print("\nLeft at once; resume the run to go on with it.", flush=True)
+        os._exit(1)  # an orderly exit would have to wait for the image under way
 
 
 def _print_status(manager: RunManager) -> None:

@@ -8,8 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,28 +54,41 @@ def test_run_and_resume(bench: Rig) -> None:
     assert [trial.state for trial in bench.stored().trials] == ["complete"] * 3
 
 
-def test_ctrl_c_stops_in_good_order(bench: Rig) -> None:
-    plan = write_plan(bench, budget=Budget(500))
+@contextmanager
+def _interrupted(rig: Rig, plan: str, word: str) -> Iterator[subprocess.Popen[str]]:
+    """A headless run of `plan` that got a Ctrl+C when its status line said `word`."""
     with subprocess.Popen(
-        command(bench.folder, "run", plan),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        command(rig.folder, "run", plan), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         # a test started in the background hands on that Ctrl+C is to be ignored
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    ) as child:
-        limit = time.monotonic() + 120
-        while not list(bench.host.paths().outputs.glob("*/images/*.png")):
-            assert child.poll() is None, child.communicate()
-            assert time.monotonic() < limit
-            time.sleep(0.05)
+    ) as child:  # fmt: skip
+        assert child.stdout is not None
+        while word not in (line := child.stdout.readline()):
+            assert line, child.communicate()
         child.send_signal(signal.SIGINT)
+        yield child
+
+
+def test_ctrl_c_stops_in_good_order(bench: Rig) -> None:
+    with _interrupted(bench, write_plan(bench, budget=Budget(500)), "best") as child:
         out, err = child.communicate(timeout=120)
     assert child.returncode == 0, err
     assert "Stopping; the best merge so far is kept" in out
-    assert "trials done" in out
-    assert "Traceback" not in err
+    assert "trials done. Best: trial" in out
+    assert err == ""
+    assert bench.folder_of().best_recipe.exists()
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_loses_nothing(bench: Rig) -> None:
+    payloads = tuple(dataclasses.replace(p, steps=150, width=256, height=256) for p in bench.plan().payloads)
+    with _interrupted(bench, write_plan(bench, payloads=payloads), "merging and generating") as child:
+        assert child.stdout is not None
+        while "Stopping;" not in child.stdout.readline():
+            assert child.poll() is None
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=60)
+    assert child.returncode in (0, 1)
+    assert bench.stored().trials[0].state in ("running", "complete")
 
 
 def test_a_run_that_pauses_ends_because_nobody_is_there_to_continue(bench: Rig) -> None:
@@ -106,7 +119,7 @@ def test_a_manual_run_needs_the_tab(bench: Rig) -> None:
         (["resume", "nothing"], 1, "There is no run 'nothing'"),
         (["run"], 2, "the following arguments are required: plan"),
         (["walk"], 2, "invalid choice"),
-        (["--prot", "1"], 2, "unrecognized arguments"),
+        (["run", "x", "--prot"], 2, "unrecognized arguments"),
         (["resume", "x", "--trials", "many"], 2, "invalid int value"),
     ],
 )

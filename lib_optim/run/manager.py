@@ -53,7 +53,7 @@ class RunManager:
     @property
     def active(self) -> bool:
         """Whether a worker is alive."""
-        return self._worker is not None and self._worker.thread.is_alive()
+        return self._worker is not None and not self._worker.ended.is_set()
 
     def check(self, plan: RunPlan) -> PlanCheck:
         """Return every problem of `plan` and, if there is none, what it comes to. Touches nothing."""
@@ -193,7 +193,7 @@ class RunManager:
         """Wait until no worker is alive; return whether that is so."""
         worker = self._worker
         if worker is not None:
-            worker.thread.join(timeout)
+            worker.ended.wait(timeout)
         return not self.active
 
     def close(self, timeout: float = 60.0) -> None:

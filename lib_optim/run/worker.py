@@ -31,7 +31,7 @@ class RunWorker:
     """Runs one plan in one folder.
 
     Life cycle: the manager builds it, calls `start`, and from then on only sets flags of `control` and hands in
-    human scores through `history`. `thread` ends by itself; the view's last state is set when all is closed.
+    human scores through `history`. The thread ends by itself, and sets `ended`; the view's last state is set when all is closed.
     Everything that can fail puts one sentence into the view and the trace into the log:
 
     - a trial's own failure ends the trial as ``failed``; five in a row pause the run;
@@ -46,8 +46,10 @@ class RunWorker:
         self.context = context
         self.control, self.history, self.hold, self.view = context.control, context.history, context.hold, context.view
         self.book, self.folder = context.book, context.folder
+        # Not the thread's own join(): a Ctrl+C during it marks a running thread as ended (Python 3.8 to 3.12).
+        self.ended = threading.Event()
         self._at_end: list[Callable[[], None]] = []
-        self.thread = threading.Thread(target=self._main, name=f"optim {context.folder.name}", daemon=True)
+        self._thread = threading.Thread(target=self._main, name=f"optim {context.folder.name}", daemon=True)
 
     def at_end(self, callback: Callable[[], None]) -> None:
         """Have `callback` called when the thread ends, however it ends."""
@@ -55,7 +57,11 @@ class RunWorker:
 
     def start(self) -> None:
         """Start the thread."""
-        self.thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._close()
+            raise
 
     # --- the thread -------------------------------------------------------------------------------------
 
@@ -69,10 +75,12 @@ class RunWorker:
             sentence = str(error)
             self.view.error(sentence)
         finally:
-            for callback in self._at_end:
-                callback()
-            # Last of all: who reads it may start the next run at once.
-            self.view.set_state(state, sentence)
+            self._close(lambda: self.view.set_state(state, sentence))
+
+    def _close(self, *last_words: Callable[[], object]) -> None:
+        for callback in (*self._at_end, *last_words):
+            callback()
+        self.ended.set()
 
     def _run(self) -> tuple[RunState, str]:
         try:

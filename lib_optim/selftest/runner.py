@@ -24,6 +24,7 @@ from lib_optim.selftest.rows import Row, rows
 __all__ = ["run_selftest"]
 
 _log = logging.getLogger(__name__)
+_IDLE_SECONDS = 0.02  # a row skipped that fast has touched nothing
 _one_at_a_time = threading.Lock()
 
 Progress = Callable[[str, int, int], None]
@@ -76,6 +77,7 @@ class _Work:
         self._host, self._rows, self._on_progress = host, chosen, on_progress
         self._outcomes: list[Outcome] = []
         self._model = self._device = "none"
+        self._names: list[tuple[str, str]] = []  # what checkpoints are called is the user's own business
 
     def run(self) -> SelftestReport:
         """Do it."""
@@ -135,6 +137,9 @@ class _Work:
                         bench.clean_up()
 
     def _describe(self, bench: Bench) -> None:
+        for checkpoint in self._host.checkpoints():
+            public = "the base" if checkpoint.path == bench.base.path else "a checkpoint"
+            self._names += [(checkpoint.title, public), (checkpoint.path.name, public)]
         size = bench.header.file_bytes / 1e6
         self._model = f"{bench.architecture.title}, {len(bench.header.tensors)} tensors, {size:.0f} MB"
         try:
@@ -156,18 +161,19 @@ class _Work:
         self._on_progress(row.name, len(self._outcomes), len(self._rows))
         started = time.monotonic()
         status, detail = _outcome(row, bench)
-        problem = bench.problem(wanted) if status != "skipped" else ""
+        idle = status == "skipped" and time.monotonic() - started < _IDLE_SECONDS
+        problem = "" if idle else _problem(bench, wanted)
         if problem:
             status, detail = "failed", f"{detail}; afterwards: {problem}".removeprefix("; ")
-            mended = _mend(bench, wanted)
         self._add(row, status, detail, time.monotonic() - started)
-        if problem and not mended:
+        if problem and not _mend(bench, wanted):
             raise RuntimeError("the model could not be put back; reload your checkpoint before you use it")
 
     def _add(self, row: Row, status: Status, detail: str, seconds: float) -> None:
-        self._outcomes.append(
-            Outcome(row.number, row.part, row.statement, status, anonymous(detail), round(seconds, 3))
-        )
+        for name, public in self._names:
+            detail = detail.replace(name, public)
+        detail = anonymous(detail)
+        self._outcomes.append(Outcome(row.number, row.part, row.statement, status, detail, round(seconds, 3)))
 
     def _skip_rest(self, why: str) -> None:
         for row in self._rows[len(self._outcomes) :]:
@@ -197,15 +203,26 @@ def _outcome(row: Row, bench: Bench) -> tuple[Status, str]:
         return "failed", _sentence(error)
 
 
+def _problem(bench: Bench, wanted: Mapping[str, int] | None) -> str:
+    """What a row left behind, in a sentence; empty for nothing."""
+    try:
+        return bench.problem(wanted)
+    except Exception as error:  # noqa: BLE001 - a host that cannot even be looked at is a finding
+        return _sentence(error)
+
+
 def _mend(bench: Bench, wanted: Mapping[str, int] | None) -> bool:
     """Put the base back with the host's own means; return whether it is as it was."""
     for step in (bench.back_to_base, lambda: _reload(bench)):
         try:
             step()
-        except (OptimError, Unavailable):
+        except Exception:  # noqa: BLE001 - the next step may still do it
+            _log.exception("Putting the model back")
             continue
-        if not bench.problem(wanted):
+        problem = _problem(bench, wanted)
+        if not problem:
             return True
+        _log.warning("The model is not as it was: %s", problem)
     return False
 
 

@@ -62,6 +62,7 @@ class Stage(Comparison):
         self.before: dict[str, Picture] = {}
         self.state: HostState | None = None
         self._unsettled = False
+        self._settled = 0
         self._file: object = None
 
     def look(self) -> None:
@@ -109,7 +110,7 @@ class Stage(Comparison):
 
     def image(self, job: ImageJob, stamp: Mapping[str, str] | None = None) -> Picture:
         """Generate one image. Under `exclusive`."""
-        self._unsettled = "<lora:" in job.payload.prompt
+        self._unsettled |= "<lora:" in job.payload.prompt
         with self.host.job("Optim self-test"):
             made = self.host.generate(job, stamp or {})
         if made is None:
@@ -136,7 +137,7 @@ class Stage(Comparison):
             return [self.image(job) for job in jobs]
 
     def weights(self) -> dict[str, int]:
-        """Return a digest of every live tensor, after a plain image if need be. Takes the lock.
+        """Return a digest of every live tensor, after an image if need be. Takes the lock.
 
         That takes out LoRAs, and lets Forge finish a load (it changes the type of embeddings at the first prompt).
 
@@ -144,15 +145,20 @@ class Stage(Comparison):
             Unavailable: The host does not show them.
         """
         with self.exclusive():
-            if self._unsettled:
-                self.image(self.plain)
+            self._settle()
             return fingerprint(self.probe.live_tensors())
+
+    def _settle(self) -> None:
+        """Have every part run once without a LoRA; a prompt that was seen before might come out of a cache."""
+        if self._unsettled:
+            self._settled += 1
+            self.image(self.job(f"{PROMPT}, {self._settled}"))
+            self._unsettled = False
 
     def live_digests(self) -> dict[str, int]:
         """Return what `weights` would, with the lock held already; empty where the host does not show its tensors."""
         try:
-            if self._unsettled:
-                self.image(self.plain)
+            self._settle()
             return fingerprint(self.probe.live_tensors())
         except Unavailable:
             return {}
@@ -200,7 +206,7 @@ class Stage(Comparison):
         Raises:
             Unavailable: The host has no other clients.
         """
-        self._unsettled = "<lora:" in job.payload.prompt
+        self._unsettled |= "<lora:" in job.payload.prompt
         return picture(self.probe.request(job))
 
     def in_thread(self, call: Callable[[], T]) -> Background[T]:

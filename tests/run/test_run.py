@@ -108,7 +108,10 @@ def test_the_hosts_first_checkpoint_comes_back(rig: Rig, first: str | None) -> N
 
 @pytest.mark.parametrize("dtype", ["fp16", "fp32"])
 def test_live_weights_are_what_sd_mecha_merges_from_the_recipe(rig: Rig, dtype: Any) -> None:
-    """In the precision in which the winner is saved, so that the file shows what the run showed. Through the run's own path: at each trial's first image sd-mecha itself reads the recipe and merges."""
+    """In the precision in which the winner is saved, so that the file shows what the run showed.
+
+    Through the run's own path: at each trial's first image sd-mecha itself reads the recipe and merges.
+    """
     compared = []
 
     def compare(job: ImageJob, stamp: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Hosts for the self-test: standalone, and both flavours of the test host with a LoRA folder that its adapter can find."""
+"""Hosts for the self-test: standalone, and both flavours of the test host, with a LoRA folder its adapter can find."""
 
 from __future__ import annotations
 
