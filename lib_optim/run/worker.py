@@ -31,7 +31,8 @@ class RunWorker:
     """Runs one plan in one folder.
 
     Life cycle: the manager builds it, calls `start`, and from then on only sets flags of `control` and hands in
-    human scores through `history`. The thread ends by itself, and sets `ended`; the view's last state is set when all is closed.
+    human scores through `history`. The thread ends by itself and sets `ended`; the view's last state is set when
+    all is closed.
     Everything that can fail puts one sentence into the view and the trace into the log:
 
     - a trial's own failure ends the trial as ``failed``; five in a row pause the run;
