@@ -123,21 +123,13 @@ def _refuse_manual(plan: RunPlan) -> None:
 
 
 def _watch(manager: RunManager) -> int:
-    """Show the run's status line until it ends; Ctrl+C stops it in good order."""
+    """Show the run's status line until it ends; Ctrl+C stops it in good order, a second one leaves at once."""
     logging.getLogger("lib_optim").propagate = False  # log.txt has it all, the screen the status line
-    paused = False
     try:
-        while not manager.wait(1.0):
-            _print_status(manager)
-            if manager.view.state == "paused":  # after a failure: nobody is here who could mend it and continue
-                paused = True
-                manager.stop()
+        paused = _follow(manager)
     except KeyboardInterrupt:
-        print("\nStopping; the best merge so far is kept. Press Ctrl+C again to leave at once.")
-        manager.stop()
-        _wait_or_leave(manager)
-    _print_status(manager)
-    print()
+        print("\nLeft at once; resume the run to go on with it.", flush=True)
+        os._exit(1)  # an orderly exit would have to wait for the image under way
     snapshot = manager.snapshot()
     for sentence in snapshot["errors"]:
         print(f"optim: {sentence}", file=sys.stderr)
@@ -147,13 +139,23 @@ def _watch(manager: RunManager) -> int:
     return 0 if snapshot["state"] == "finished" and not paused else 1
 
 
-def _wait_or_leave(manager: RunManager) -> None:
+def _follow(manager: RunManager) -> bool:
+    """Return, when the run has ended, whether that was because it had paused."""
+    paused = False
     try:
         while not manager.wait(1.0):
             _print_status(manager)
+            if manager.view.state == "paused":  # after a failure: nobody is here who could mend it and continue
+                paused = True
+                manager.stop()
     except KeyboardInterrupt:
-        print("\nLeft at once; resume the run to go on with it.", flush=True)
-        os._exit(1)  # an orderly exit would have to wait for the image under way
+        print("\nStopping; the best merge so far is kept. Press Ctrl+C again to leave at once.", flush=True)
+        manager.stop()
+        while not manager.wait(1.0):
+            _print_status(manager)
+    _print_status(manager)
+    print()
+    return paused
 
 
 def _print_status(manager: RunManager) -> None:

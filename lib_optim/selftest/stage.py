@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 PROMPT = "a photo of a cat on a mat"
 _REAL_BYTES = 1_500_000_000
-_LONG_SECONDS = 1.5
+_LONG_SECONDS = 1.2
 
 
 class Stage(Comparison):

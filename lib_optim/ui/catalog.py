@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_optim import __version__
+from lib_optim.hosts.base import Checkpoint
 from lib_optim.plan.architectures import Architecture, architecture_of
 from lib_optim.plan.blocks import BlockMap, block_map
 from lib_optim.plan.errors import OptimError, PlanError
@@ -47,7 +48,7 @@ class Catalog:
         loaded = self._loaded()
         sets = _payload_sets(payloads)
         pair = _first_pair(models, loaded)
-        first = sets["demo" if pair[0].startswith(_DEMO) else "usual"]
+        first = sets["demo" if Path(pair[0]).name.startswith(_DEMO) else "usual"]
         return {
             "version": __version__,
             "host": {"id": host.id, "title": host.title, "version": host.version},
@@ -77,9 +78,9 @@ class Catalog:
         """Return what the names in a form stand for."""
         from lib_optim.merging.methods import merge_method
 
-        models: dict[str, tuple[Path, str]] = {}
+        models: dict[str, Checkpoint] = {}
         for checkpoint in self._manager.host.checkpoints():
-            models[str(checkpoint.path)] = models[checkpoint.title] = (checkpoint.path, checkpoint.sha256)
+            models[str(checkpoint.path)] = models[checkpoint.title] = checkpoint
         payloads = {name: payload for name, (payload, _) in self._payloads()[0].items()}
         scorers = {row.id: {option.name: option.kind for option in row.options} for row in _scorer_rows()}
         return Choices(models, payloads, scorers, merge_method, _blocks_of)
@@ -168,13 +169,13 @@ def _blocks_of(path: Path) -> BlockMap:
 
 
 def _first_pair(models: list[dict[str, Any]], loaded: str) -> tuple[str, str]:
-    """Return what the host has loaded, and the next checkpoint of its architecture (empty where there is none)."""
+    """Return the paths of what the host has loaded, and of the next checkpoint of its architecture; "" for none."""
     usable = [row for row in models if row["usable"]]
     first = next((row for row in usable if row["title"] == loaded), usable[0] if usable else None)
     if first is None:
         return "", ""
-    same = [row["title"] for row in usable if row["architecture"] == first["architecture"] and row is not first]
-    return first["title"], same[0] if same else ""
+    same = [row["path"] for row in usable if row["architecture"] == first["architecture"] and row is not first]
+    return first["path"], same[0] if same else ""
 
 
 def _payload_sets(payloads: Mapping[str, tuple[Payload, bool]]) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib_optim.hosts.base import Checkpoint
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.errors import OptimError, PlanError, Problem
 from lib_optim.plan.guide import Guide
@@ -37,7 +38,7 @@ class Choices:
     """What the names in a form stand for.
 
     Attributes:
-        models: Title or path to (path, sha256 if known).
+        models: Path or title to the checkpoint. The page sends paths: a host may change a title at any time.
         payloads: Name to payload.
         scorers: Scorer id to option name to option kind (``path``, ``image``, ``text``, ``number``, ``bool``,
             ``choice``); the human judge included.
@@ -45,7 +46,7 @@ class Choices:
         blocks: Block map of a checkpoint file; raises OptimError.
     """
 
-    models: Mapping[str, tuple[Path, str]]
+    models: Mapping[str, Checkpoint]
     payloads: Mapping[str, Payload]
     scorers: Mapping[str, Mapping[str, str]]
     method: Callable[[str], MergeMethod]
@@ -123,13 +124,15 @@ def _models(form: Mapping[str, Any], choices: Choices, problems: list[Problem]) 
         if not title:
             problems.append(Problem(where, f"Model {letter} is empty; choose a checkpoint for it."))
         elif title not in choices.models:
-            hint = did_you_mean(title, choices.models)
+            known = {checkpoint.title for checkpoint in choices.models.values()}
+            shown = Path(title).name
+            hint = did_you_mean(shown, known)
             problems.append(
-                Problem(where, f"Model {letter}, '{title}', is not in the list; refresh it or choose another.{hint}")
+                Problem(where, f"Model {letter}, '{shown}', is not in the list; refresh it or choose another.{hint}")
             )
         else:
-            path, sha256 = choices.models[title]
-            refs.append(ModelRef(str(path), sha256, title))
+            checkpoint = choices.models[title]
+            refs.append(ModelRef(str(checkpoint.path), checkpoint.sha256, checkpoint.title))
     paths = [ref.path for ref in refs]
     for i, path in enumerate(paths):
         if path in paths[:i]:

@@ -103,7 +103,7 @@ def test_the_page_of_its_own_serves_scripts_style_and_routes(manager: FakeManage
     page, url = open_page(manager, port)  # type: ignore[arg-type]
     try:
         assert url.rstrip("/") == f"http://127.0.0.1:{port}"
-        status, kind, _ = fetch(f"{url}optim/assets/optim_7_main.js")
+        status, kind, _ = fetch(f"{url}optim/assets/optim_90_main.js")
         assert (status, kind.split(";")[0]) == (200, "text/javascript")
         assert b".optim-root" in fetch(f"{url}optim/assets/style.css")[2]
         assert json.loads(fetch(f"{url}optim/api/snapshot")[2])["state"] == "idle"

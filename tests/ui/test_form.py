@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lib_optim.hosts.base import Checkpoint
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.bounds import parse_bound
 from lib_optim.plan.errors import CheckpointError, PlanError
@@ -42,7 +43,7 @@ def _blocks(path: Path) -> Any:
 
 
 CHOICES = Choices(
-    models={name: (Path(f"/m/{name}.safetensors"), "") for name in ("a", "b", "c", "xl", "broken")},
+    models={name: Checkpoint(name, Path(f"/m/{name}.safetensors")) for name in ("a", "b", "c", "xl", "broken")},
     payloads={"cat": Payload("cat", "a cat", seed=1), "dog": Payload("dog", "a dog", seed=2)},
     scorers={"technical": {}, "similarity": {"reference": "image", "scale": "number"}, "manual": {}},
     method=_method,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,11 @@ def default_form(client: TestClient, **changes: Any) -> dict[str, Any]:
     return {**form, **changes}
 
 
+def names(setup: dict[str, Any]) -> list[str]:
+    """Return the names of the files that the form begins with."""
+    return [Path(path).stem for path in setup["form"]["models"] if path]
+
+
 def start(client: TestClient, **changes: Any) -> str:
     answer = client.post("/optim/api/start", json={"form": default_form(client, **changes)})
     assert answer.status_code == 200, answer.text
@@ -58,7 +64,7 @@ def test_mounting_twice_adds_nothing_and_a_new_app_gets_its_routes(manager: Fake
 def test_setup_offers_what_is_there_and_pairs_one_architecture(client: TestClient, manager: FakeManager) -> None:
     setup = client.get("/optim/api/setup").json()
     assert setup["loaded"] == "dreamlike_v6"
-    assert setup["form"]["models"] == ["dreamlike_v6", "aurora_v2", ""]
+    assert names(setup) == ["dreamlike_v6", "aurora_v2"]
     assert {row["title"]: row["architecture"] for row in setup["models"]}["big_xl"] == "sdxl"
     assert setup["form"]["payloads"] == ["forest", "lighthouse"]
     assert setup["form"]["scorers"] == [{"id": "technical", "weight": 1, "options": {}}]
@@ -68,7 +74,7 @@ def test_setup_offers_what_is_there_and_pairs_one_architecture(client: TestClien
 def test_setup_pairs_sdxl_with_sdxl(client: TestClient, manager: FakeManager) -> None:
     write_checkpoint(manager.host.folder / "models" / "other_xl.safetensors", SDXL_KEYS)
     manager.host.loaded = "other_xl"
-    assert client.get("/optim/api/setup?refresh=1").json()["form"]["models"][:2] == ["other_xl", "big_xl"]
+    assert names(client.get("/optim/api/setup?refresh=1").json()) == ["other_xl", "big_xl"]
 
 
 def test_setup_survives_broken_files(client: TestClient, manager: FakeManager) -> None:
@@ -82,7 +88,7 @@ def test_setup_survives_broken_files(client: TestClient, manager: FakeManager) -
     assert not rows["aaa"]["usable"]
     assert not rows["lora"]["usable"]
     assert "bad.json" in setup["payload_problems"][0]
-    assert setup["form"]["models"][:2] == ["dreamlike_v6", "aurora_v2"]
+    assert names(setup) == ["dreamlike_v6", "aurora_v2"]
 
 
 def test_methods_begin_with_the_classic_two(client: TestClient) -> None:
@@ -288,3 +294,14 @@ def test_selftest_runs_once_reports_and_is_refused_during_a_run(
     start(client)
     answer = client.post("/optim/api/selftest", json={})
     assert (answer.status_code, "stop it" in answer.json()["error"]) == (409, True)
+
+
+def test_a_title_that_changes_meanwhile_does_not_spoil_the_form(
+    client: TestClient, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = default_form(client)
+    before = manager.host.checkpoints()
+    # A WebUI adds a hash to the title once it has computed it.
+    renamed = tuple(dataclasses.replace(c, title=f"{c.title}.safetensors [0123456789]") for c in before)
+    monkeypatch.setattr(manager.host, "checkpoints", lambda refresh=False: renamed)
+    assert client.post("/optim/api/check", json={"form": form}).json()["problems"] == []

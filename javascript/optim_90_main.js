@@ -65,27 +65,7 @@
       const result = await attempt(() => optim.post('check', { form: form.value() }));
       if (!result) return;
       form.markProblems(result.problems);
-      showCheck(result);
-    };
-    const showCheck = (result) => {
-      const rows = (list, cell) => list.map((row) => el('tr', {}, el('td', { text: row.name }), el('td', { class: 'optim-code', text: cell(row) }), el('td', { class: 'optim-note', text: row.blocks.join(' ') })));
-      const table = (head, body) => el('table', { class: 'optim-table' }, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { text })))), el('tbody', {}, ...body));
-      const images = result.images_per_trial;
-      const facts = result.problems.length ? [] : [
-        ['Method', `${result.method}, ${result.architecture}`],
-        ['Parameters to search', `${result.parameters.length}`],
-        ['Images', `${images} per trial, ${images * result.trials} in ${optim.plural(result.trials, 'trial')} (about ${optim.bytes(result.image_bytes)} on disk)`],
-        ['Merged per trial', `${optim.bytes(result.merged_bytes)} of weights, written in place; up to as much RAM again holds your originals`],
-        ['Stays as in model A', result.kept_blocks.join(' ') || 'nothing'],
-      ];
-      const box = optim.dialog(result.problems.length ? 'This plan cannot run yet' : 'This plan is ready to run',
-        ...result.problems.map((p) => el('div', { class: 'optim-warning optim-problem', text: p.sentence })),
-        ...result.warnings.map((text) => el('div', { class: 'optim-help', text })),
-        facts.length ? el('dl', { class: 'optim-facts-list' }, ...facts.flatMap(([term, text]) => [el('dt', { text: term }), el('dd', { text })])) : null,
-        result.parameters.length ? table(['Searched', 'Range', 'Blocks'], rows(result.parameters, (row) => row.range)) : null,
-        result.settings.length ? table(['Fixed', 'Value', 'Blocks'], rows(result.settings, (row) => `${row.value}`)) : null);
-      box.id = 'optim_check_dialog';
-      box.classList.add('optim-wide');
+      optim.showCheck(result);
     };
     // The same check, quietly, while the form is being filled in: one line of what it comes to.
     const quietCheck = () => {
@@ -273,31 +253,6 @@
   };
 
   const EMPTY = { state: 'idle', sentence: 'Asking the program …', progress: { trials: 0 }, run: null, best: null, current: null, waiting: [], trials: [] };
-
-  // --- self-test ------------------------------------------------------------------------------------------------
-  optim.parts.selftest = (attempt) => {
-    let report = '';
-    const note = el('div', { class: 'optim-help', text: 'Checks on this very program that merging, generating and putting your model back work. Takes a few minutes and uses the loaded model.' });
-    const copy = optim.button('optim_selftest_copy', 'Copy report', () => navigator.clipboard.writeText(report), '', 'For pasting into an issue; holds no paths, prompts or model names');
-    const read = optim.button('optim_selftest_read', 'Show report', () => {
-      const box = optim.dialog('Self-test', el('pre', { class: 'optim-report', id: 'optim_selftest_report', text: report }));
-      box.classList.add('optim-wide');
-    });
-    copy.hidden = read.hidden = true;
-    const show = (answer) => {
-      optim.setDisabled(run, answer.state === 'running');
-      optim.setText(run, answer.state === 'running' ? 'Testing …' : 'Run self-test');
-      report = answer.text;
-      optim.show(read, answer.text);
-      optim.show(copy, answer.state === 'done');
-      section.summary(answer.state === 'running' ? 'running …' : answer.state === 'done' ? (answer.failed ? `${answer.failed} failed` : 'no failure') : answer.state === 'failed' ? 'ended early' : '');
-      if (answer.state === 'running') setTimeout(() => attempt(async () => show(await optim.get('selftest'))), 1500);
-    };
-    const run = optim.button('optim_selftest', 'Run self-test', () => attempt(async () => show(await optim.post('selftest'))));
-    const section = optim.section({ id: 'optim_selftest_card', title: 'Self-test', open: false }, note, el('div', { class: 'optim-row optim-tight' }, run, read, copy));
-    section.node.addEventListener('toggle', () => (section.node.open ? attempt(async () => show(await optim.get('selftest'))) : null));
-    return section;
-  };
 
   // The frame comes late (Gradio draws the page itself) and may come again.
   const look = () => {

@@ -27,6 +27,10 @@
   optim.setDisabled = (node, off) => {
     if (node.disabled !== Boolean(off)) node.disabled = Boolean(off);
   };
+  // Sets a field, but never under the hands of somebody who is typing into it.
+  optim.assign = (input, value) => {
+    if (document.activeElement !== input && String(input.value) !== String(value)) input.value = value;
+  };
   optim.show = (node, on) => {
     if (node.hidden === Boolean(on)) node.hidden = !on;
   };

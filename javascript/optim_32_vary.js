@@ -1,0 +1,72 @@
+// What to vary: every block, four groups, one weight, or the user's own lines.
+(() => {
+  'use strict';
+  const optim = window.optimTab;
+  const { el } = optim;
+  const MODES = [
+    ['blocks', 'Every block', 'One weight for each block of the UNet, and one for the text encoder.'],
+    ['groups', 'Four groups', 'One weight each for text encoder, input, middle and output blocks: few numbers, quick results.'],
+    ['single', 'One weight', 'The same weight everywhere: the classic merge slider, searched for you.'],
+    ['custom', 'Custom', 'Your own lines: blocks and the range to search. Blocks in no line stay as in model A.'],
+  ];
+  const EXAMPLE = 'BASE: 0..1\nIN00-IN05: 0.2..0.8\nM00: =0.5\nOUT*: 0..1 step 0.05';
+
+  optim.parts.vary = (plan) => {
+    const modeButtons = MODES.map(([id, label, help]) =>
+      el('label', { class: 'optim-segment', title: help },
+        el('input', {
+          type: 'radio', name: 'optim_mode', value: id, id: `optim_mode_${id}`,
+          on: {
+            change: () => {
+              plan.form.vary.mode = id;
+              if (id === 'custom' && !plan.form.vary.custom.trim()) plan.form.vary.custom = custom.value = EXAMPLE;
+              plan.changed('vary');
+            },
+          },
+        }),
+        el('span', { text: label })));
+    const modeHelp = el('div', { class: 'optim-help' });
+    const textEncoder = optim.check('optim_text_encoder', 'Text encoder too', (on) => {
+      plan.form.vary.text_encoder = on;
+      plan.changed('vary');
+    }, 'Merge the text encoder with a weight of its own; otherwise it stays as in model A.');
+    const vae = optim.check('optim_vae', 'VAE too', (on) => {
+      plan.form.vary.vae = on;
+      plan.changed('vary');
+    }, 'Rarely wanted: merge the VAE as well.');
+    const custom = el('textarea', {
+      id: 'optim_custom', class: 'optim-input optim-code', rows: 6, spellcheck: 'false', 'aria-label': 'Blocks and ranges, one per line',
+      on: {
+        input: () => {
+          plan.form.vary.custom = custom.value;
+          plan.changed('vary');
+        },
+      },
+    });
+    const customHelp = el('div', { class: 'optim-help' },
+      'A line is blocks, a colon, a range: ', el('code', { text: 'IN00-IN05: 0.2..0.8' }), ', ', el('code', { text: 'OUT*: 0..1 step 0.05' }), '. Fixed: ',
+      el('code', { text: 'M00: =0.5' }), '. Tied to another block: ', el('code', { text: 'OUT00: =IN05' }), '. The first line that names a block counts.');
+    const customBox = el('div', { class: 'optim-stack' }, custom, customHelp);
+    const size = el('span', { class: 'optim-note', id: 'optim_size' });
+    const components = el('div', { class: 'optim-row' }, textEncoder.node, vae.node);
+    const section = optim.section(
+      { id: 'optim_vary_card', title: 'What to vary', extra: size },
+      el('div', { class: 'optim-segments', role: 'radiogroup', 'aria-label': 'What to vary' }, ...modeButtons), modeHelp, components, customBox);
+
+    return {
+      sections: { vary: section },
+      setSize: (text) => optim.setText(size, text),
+      draw: () => {
+        for (const input of document.querySelectorAll('#optim_root input[name=optim_mode]')) input.checked = input.value === plan.form.vary.mode;
+        optim.setText(modeHelp, MODES.find(([id]) => id === plan.form.vary.mode)[2]);
+        textEncoder.box.checked = plan.form.vary.text_encoder;
+        vae.box.checked = plan.form.vary.vae;
+        textEncoder.node.hidden = !plan.setup.can.text_encoder;
+        vae.node.hidden = !plan.setup.can.vae;
+        components.hidden = plan.form.vary.mode === 'custom';
+        customBox.hidden = plan.form.vary.mode !== 'custom';
+        optim.assign(custom, plan.form.vary.custom);
+      },
+    };
+  };
+})();

@@ -1,0 +1,91 @@
+// Judges: scorers with their weights and options, and the user's own eyes.
+(() => {
+  'use strict';
+  const optim = window.optimTab;
+  const { el } = optim;
+
+  optim.parts.judges = (plan) => {
+    const judges = el('div', { class: 'optim-list', id: 'optim_judges' });
+    const section = optim.section({ id: 'optim_judges_card', title: 'Judges', open: false }, judges,
+      el('div', { class: 'optim-help', text: 'Several judges: each score is brought to the same scale, then averaged by weight.' }));
+    const judgeRow = (id) => plan.form.scorers.find((row) => row.id === id);
+    const drawJudges = () => {
+      judges.replaceChildren(...plan.setup.scorers.map((row) => {
+        const state = judgeRow(row.id) || { id: row.id, weight: 1, options: {} };
+        const weight = el('input', {
+          type: 'number', class: 'optim-input optim-weight', min: 0, step: 0.1, value: state.weight, 'aria-label': `Weight of ${row.title}`,
+          on: {
+            input: () => {
+              state.weight = weight.value;
+              plan.changed('scorers');
+            },
+          },
+        });
+        const options = row.options.map((option) => optionField(row, option, state));
+        const more = options.length ? el('div', { class: 'optim-options' }, ...options) : null;
+        const box = el('input', {
+          type: 'checkbox', value: row.id, checked: Boolean(judgeRow(row.id)),
+          on: {
+            change: () => {
+              plan.form.scorers = plan.form.scorers.filter((other) => other.id !== row.id);
+              if (box.checked) plan.form.scorers.push(state);
+              reveal();
+              plan.changed('scorers');
+            },
+          },
+        });
+        const needs = row.weights.length ? `needs ${row.weights.map((w) => `${w.name} (${optim.bytes(w.bytes)})`).join(', ')}` : '';
+        const side = el('label', { class: 'optim-weight-field' }, el('span', { class: 'optim-note', text: 'weight' }), weight);
+        const reveal = () => {
+          side.hidden = !box.checked;
+          if (more) more.hidden = !box.checked;
+        };
+        reveal();
+        return el('div', { class: 'optim-judge' },
+          el('div', { class: 'optim-judge-head' },
+            el('label', { class: 'optim-choice' }, box,
+              el('span', { class: 'optim-choice-text' }, el('b', { text: row.title }),
+                el('span', { class: 'optim-help', text: row.measures, title: `Fooled by: ${row.fooled_by}${row.licence ? `\nLicence: ${row.licence}` : ''}` }),
+                needs ? el('span', { class: 'optim-note', text: needs }) : null)),
+            side),
+          more);
+      }));
+    };
+    const optionField = (row, option, state) => {
+      const id = `optim_option_${row.id}_${option.name}`;
+      const label = `${option.title}${option.required ? ' (needed)' : ''}`;
+      const current = state.options[option.name];
+      const keep = (value) => {
+        state.options[option.name] = value;
+        plan.changed('scorers');
+      };
+      if (option.kind === 'bool') {
+        const box = optim.check(id, label, keep);
+        box.box.checked = Boolean(current === undefined ? option.default : current);
+        return box.node;
+      }
+      if (option.kind === 'choice') {
+        const select = el('select', { id, class: 'optim-input', on: { change: () => keep(select.value) } },
+          ...option.choices.map((choice) => el('option', { value: choice, text: choice })));
+        select.value = current === undefined ? option.default : current;
+        return optim.field(label, select);
+      }
+      const input = el('input', {
+        id, type: option.kind === 'number' ? 'number' : 'text', step: 'any', class: 'optim-input', spellcheck: 'false',
+        value: current === undefined ? '' : current,
+        placeholder: option.default === null || option.default === '' ? (option.kind === 'image' ? 'Path of an image file' : option.kind === 'path' ? 'Path of a file' : '') : `${option.default}`,
+        on: { input: () => keep(input.value) },
+      });
+      return optim.field(label, input);
+    };
+
+    return {
+      sections: { judges: section },
+      refill: drawJudges,
+      draw: () => {
+        const titles = plan.form.scorers.map((row) => (plan.setup.scorers.find((s) => s.id === row.id) || { title: row.id }).title);
+        section.summary(titles.length ? titles.join(' + ') : 'none chosen');
+      },
+    };
+  };
+})();

@@ -1,0 +1,83 @@
+// Budget and run: trials, seed, search, the run's name, and what is saved at the end.
+(() => {
+  'use strict';
+  const optim = window.optimTab;
+  const { el } = optim;
+
+  optim.parts.budget = (plan) => {
+    const number = (id, key, min) => {
+      const input = el('input', {
+        id, type: 'number', class: 'optim-input', min, step: 1,
+        on: {
+          input: () => {
+            plan.form[key] = input.value === '' ? '' : Number(input.value);
+            plan.changed(key);
+          },
+        },
+      });
+      return input;
+    };
+    const trials = number('optim_trials', 'trials', 1);
+    const seed = number('optim_seed', 'seed', 0);
+    const sampler = el('select', {
+      id: 'optim_sampler', class: 'optim-input',
+      on: {
+        change: () => {
+          plan.form.sampler = sampler.value;
+          plan.changed('sampler');
+        },
+      },
+    });
+    const samplerNote = el('div', { class: 'optim-help' });
+    const presets = optim.check('optim_presets', 'Try the classic presets first', (on) => {
+      plan.form.presets = on;
+      plan.changed('presets');
+    }, 'All A, all B, half and the known curves: the search starts from what people use.');
+    const budget = optim.section({ id: 'optim_budget_card', title: 'Budget', open: false },
+      el('div', { class: 'optim-grid2' }, optim.field('Trials', trials), optim.field('Seed', seed)),
+      optim.field('Search', sampler), samplerNote, presets.node);
+
+    const name = el('input', {
+      id: 'optim_name', type: 'text', class: 'optim-input', maxlength: 80, 'aria-label': 'Name of the run',
+      on: {
+        input: () => {
+          plan.form.name = name.value;
+          plan.changed('name');
+        },
+      },
+    });
+    const saveBox = optim.check('optim_save', 'Save the best merge as a checkpoint at the end', (on) => {
+      plan.form.save.checkpoint = on;
+      plan.changed('save');
+    });
+    const dtype = el('select', {
+      id: 'optim_dtype', class: 'optim-input',
+      on: {
+        change: () => {
+          plan.form.save.dtype = dtype.value;
+          plan.changed('save');
+        },
+      },
+    }, ...['fp16', 'bf16', 'fp32'].map((text) => el('option', { value: text, text })));
+    const run = optim.section({ id: 'optim_run_card', title: 'Run', open: false },
+      optim.field('Name', name), saveBox.node, optim.field('Precision of saved checkpoints', dtype));
+
+    return {
+      sections: { budget, run },
+      refill: () => sampler.replaceChildren(...plan.setup.samplers.map((row) => el('option', { value: row.id, text: row.title }))),
+      draw: () => {
+        optim.assign(trials, plan.form.trials);
+        optim.assign(seed, plan.form.seed);
+        optim.assign(sampler, plan.form.sampler);
+        optim.setText(samplerNote, (plan.setup.samplers.find((row) => row.id === plan.form.sampler) || { note: '' }).note);
+        presets.box.checked = plan.form.presets;
+        budget.summary(`${optim.plural(Number(plan.form.trials) || 0, 'trial')}${plan.form.sampler === 'auto' ? '' : ` · ${plan.form.sampler}`}`);
+        optim.assign(name, plan.form.name);
+        name.placeholder = plan.form.models.filter(Boolean).map((title) => title.replace(/\.(safetensors|ckpt)\b.*$/, '').replace(/^.*[\\/]/, '')).join(' + ');
+        saveBox.box.checked = plan.form.save.checkpoint;
+        optim.assign(dtype, plan.form.save.dtype);
+        run.summary(`${plan.form.name || 'named after the models'} · ${plan.form.save.checkpoint ? `saves ${plan.form.save.dtype}` : 'saves the recipe only'}`);
+      },
+    };
+  };
+})();

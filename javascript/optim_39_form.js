@@ -1,0 +1,130 @@
+// The form as a whole: its parts in the order in which a person thinks, what they share, and what is remembered.
+(() => {
+  'use strict';
+  const optim = window.optimTab;
+  const { el } = optim;
+  const PARTS = ['models', 'method', 'vary', 'payloads', 'judges', 'budget'];
+  // Which section a problem belongs to, by the first word of its place in the plan.
+  const PLACES = {
+    models: 'models', method: 'method', parameters: 'method', vary: 'vary', guide: 'vary', payloads: 'payloads', scorers: 'judges',
+    trials: 'budget', budget: 'budget', sampler: 'budget', seed: 'budget', name: 'run', save: 'run',
+  };
+
+  optim.parts.form = ({ onChange, onStart, onCheck, onResume }) => {
+    // What the parts share. `form` is what is sent, `setup` and `methods` are what it can be made of.
+    const plan = {
+      form: null,
+      setup: null,
+      methods: null,
+      touched: new Set(optim.recall('touched', [])),
+      changed: (key) => {
+        plan.touched.add(key);
+        optim.remember('touched', [...plan.touched]);
+        optim.remember('form', plan.form);
+        draw();
+        onChange();
+      },
+      reload: () => load(true).catch(() => {}),
+      fitMethod: () => parts.method.fitMethod(),
+      suitPayloads: () => parts.payloads.suitPayloads(),
+    };
+    const parts = Object.fromEntries(PARTS.map((name) => [name, optim.parts[name](plan)]));
+    const sections = Object.assign({}, ...Object.values(parts).map((part) => part.sections));
+    const each = (act) => Object.values(parts).forEach((part) => part[act] && part[act]());
+    const draw = () => each('draw');
+    let running = false;
+
+    const check = optim.button('optim_check', 'Check plan', () => onCheck(), '', 'What this plan comes to, and everything that is wrong with it');
+    const start = optim.button('optim_start_below', 'Start', () => onStart(), 'primary');
+    const planLine = el('div', { class: 'optim-planline', id: 'optim_planline' });
+    const runs = optim.combo({
+      id: 'optim_runs', label: 'Earlier run', placeholder: 'Choose a run', optional: '',
+      onChange: () => optim.setDisabled(resume, !runs.get() || running),
+    });
+    const resume = optim.button('optim_resume', 'Resume', () => onResume(runs.get()), '', 'Go on after the last finished trial');
+    resume.disabled = true;
+    const earlier = optim.section({ id: 'optim_resume_card', title: 'Resume an earlier run', open: false },
+      el('div', { class: 'optim-row optim-nowrap' }, runs.node, resume));
+
+    // What was chosen before comes back as far as it still exists; what was never touched is today's default.
+    const remembered = (defaults) => {
+      const old = optim.recall('form', null);
+      const next = JSON.parse(JSON.stringify(defaults));
+      if (!old) return next;
+      const has = (list, key, value) => list.some((row) => row[key] === value);
+      next.models.forEach((_, i) => {
+        const path = (old.models || [])[i];
+        if (plan.touched.has(`model${i}`) && (has(plan.setup.models, 'path', path) || (i === 2 && path === ''))) next.models[i] = path;
+      });
+      if (next.models[0] === next.models[1]) next.models[1] = '';
+      for (const key of ['method', 'parameters', 'sampler', 'presets', 'trials', 'seed', 'name', 'save', 'vary']) {
+        if (plan.touched.has(key) && old[key] !== undefined) next[key] = old[key];
+      }
+      if (plan.touched.has('payloads')) next.payloads = (old.payloads || []).filter((name) => has(plan.setup.payloads, 'name', name));
+      if (plan.touched.has('scorers')) next.scorers = (old.scorers || []).filter((row) => has(plan.setup.scorers, 'id', row.id));
+      if (!next.payloads.length) next.payloads = defaults.payloads;
+      if (!next.scorers.length) next.scorers = defaults.scorers;
+      return next;
+    };
+
+    const fill = () => {
+      each('refill');
+      parts.method.fitMethod();
+      draw();
+      onChange();
+    };
+    const load = async (refresh) => {
+      parts.models.busy(true);
+      try {
+        plan.setup = await optim.get(refresh ? 'setup?refresh=1' : 'setup');
+      } finally {
+        parts.models.busy(false);
+      }
+      const kept = plan.form;
+      plan.form = remembered(plan.setup.form);
+      if (kept) plan.form.models = plan.form.models.map((path, i) => (kept.models[i] && parts.models.rowOf(kept.models[i]) ? kept.models[i] : path));
+      parts.models.pairWith();
+      fill();
+      if (plan.methods) return;
+      plan.methods = (await optim.get('methods')).methods;
+      fill();
+    };
+    const loadRuns = async () => {
+      const list = (await optim.get('runs')).runs;
+      runs.setOptions(list.map((row) => ({ value: row.folder, label: row.folder, note: row.problem || optim.plural(row.trials, 'trial'), bad: Boolean(row.problem) })));
+      if (list.length && !list.some((row) => row.folder === runs.get())) runs.set(list[0].folder);
+      optim.setDisabled(resume, !runs.get() || running);
+      earlier.summary(list.length ? optim.plural(list.length, 'run') : 'none yet');
+    };
+
+    const markProblems = (problems) => {
+      Object.values(sections).forEach((section) => section.node.classList.remove('optim-has-problem'));
+      const marked = problems.map((problem) => sections[PLACES[problem.where.split(/[.[ ]/)[0]]]).filter(Boolean);
+      for (const section of marked) {
+        section.node.classList.add('optim-has-problem');
+        section.open();
+      }
+      if (marked.length) marked[0].node.scrollIntoView({ block: 'nearest' });
+    };
+
+    return {
+      node: el('div', { class: 'optim-left', id: 'optim_form' }, ...Object.values(sections).map((section) => section.node),
+        el('div', { class: 'optim-actions' }, planLine, el('div', { class: 'optim-row optim-nowrap' }, check, start)), earlier.node),
+      load,
+      loadRuns,
+      markProblems,
+      value: () => plan.form,
+      ready: () => Boolean(plan.setup && plan.methods),
+      setRunning: (on) => {
+        running = on;
+        optim.setDisabled(start, on);
+        optim.setDisabled(resume, on || !runs.get());
+      },
+      setPlanLine: (text, warn, size) => {
+        optim.setText(planLine, text);
+        optim.setClass(planLine, 'optim-warning', warn);
+        parts.vary.setSize(size);
+      },
+    };
+  };
+})();

@@ -1,0 +1,27 @@
+// What a checked plan comes to, as a dialog: facts, tables, and everything that is wrong.
+(() => {
+  'use strict';
+  const optim = window.optimTab;
+  const { el } = optim;
+
+  optim.showCheck = (result) => {
+    const rows = (list, cell) => list.map((row) => el('tr', {}, el('td', { text: row.name }), el('td', { class: 'optim-code', text: cell(row) }), el('td', { class: 'optim-note', text: row.blocks.join(' ') })));
+    const table = (head, body) => el('table', { class: 'optim-table' }, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { text })))), el('tbody', {}, ...body));
+    const images = result.images_per_trial;
+    const facts = result.problems.length ? [] : [
+      ['Method', `${result.method}, ${result.architecture}`],
+      ['Parameters to search', `${result.parameters.length}`],
+      ['Images', `${images} per trial, ${images * result.trials} in ${optim.plural(result.trials, 'trial')} (about ${optim.bytes(result.image_bytes)} on disk)`],
+      ['Merged per trial', `${optim.bytes(result.merged_bytes)} of weights, written in place; up to as much RAM again holds your originals`],
+      ['Stays as in model A', result.kept_blocks.join(' ') || 'nothing'],
+    ];
+    const box = optim.dialog(result.problems.length ? 'This plan cannot run yet' : 'This plan is ready to run',
+      ...result.problems.map((p) => el('div', { class: 'optim-warning optim-problem', text: p.sentence })),
+      ...result.warnings.map((text) => el('div', { class: 'optim-help', text })),
+      facts.length ? el('dl', { class: 'optim-facts-list' }, ...facts.flatMap(([term, text]) => [el('dt', { text: term }), el('dd', { text })])) : null,
+      result.parameters.length ? table(['Searched', 'Range', 'Blocks'], rows(result.parameters, (row) => row.range)) : null,
+      result.settings.length ? table(['Fixed', 'Value', 'Blocks'], rows(result.settings, (row) => `${row.value}`)) : null);
+    box.id = 'optim_check_dialog';
+    box.classList.add('optim-wide');
+  };
+})();
