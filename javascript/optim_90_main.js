@@ -162,7 +162,7 @@
       const trials = [...store.trials.values()].sort((a, b) => a.number - b.number);
       snapshot.trialCount = trials.filter((t) => t.state === 'complete').length;
       bar.draw(snapshot, store.offline, starting || !form.ready());
-      form.setRunning(active || starting);
+      form.setRunning(active || starting || !form.ready());
       optim.show(welcome, !snapshot.run);
       optim.show(live, snapshot.run);
       if (!snapshot.run) return;

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.rig import Rig
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+# The same examples in every run, and no stopwatch per example: the machine may be a shared one.
+settings.register_profile("optim", deadline=None, derandomize=True)
+settings.load_profile("optim")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
