@@ -1,9 +1,10 @@
-// Models A, B and C: dropdowns, the architecture's badge, and which B goes with which A.
+// The models, A and up: dropdowns, the architecture's badge, which B goes with which A, and whose base is whose.
 (() => {
   'use strict';
   const optim = window.optimTab;
   const { el } = optim;
-  const LETTERS = ['A', 'B', 'C'];
+  const LETTERS = [...'ABCDEFGH'];
+  const ALWAYS = 3;
 
   optim.parts.models = (plan) => {
     const badge = el('span', { class: 'optim-badge', id: 'optim_architecture' });
@@ -13,59 +14,99 @@
         id: `optim_model_${letter.toLowerCase()}`,
         label: `Model ${letter}`,
         placeholder: i < 2 ? 'Choose a checkpoint' : 'None',
-        optional: i === 2 ? 'None' : '',
+        optional: i < 2 ? '' : 'None',
         onChange: (value) => {
+          while (plan.form.models.length <= i) plan.form.models.push('');
           plan.form.models[i] = value;
           if (i === 0) {
             pairWith();
             plan.suitPayloads();
           }
-          const before = plan.form.method;
-          plan.fitMethod();
-          if (plan.form.method !== before) plan.touched.add('method');
-          plan.changed(`model${i}`);
+          changed(i);
         },
       }));
+    const lines = LETTERS.map((letter, i) =>
+      el('div', { class: 'optim-model-row' }, el('span', { class: 'optim-letter', text: letter }), models[i].node));
+    let shown = ALWAYS;
+    const add = optim.button('optim_add_model', 'Add model', () => {
+      shown += 1;
+      draw();
+      models[shown - 1].input.focus();
+    }, 'small', 'Average, TIES, DARE and others take any number of models');
     const modelNote = el('div', { class: 'optim-help optim-warning', hidden: true });
+    // Which model looks like the base of the others; offered by the plan check, taken by a click.
+    const advice = el('span', {});
+    let offered = null;
+    const take = optim.button('optim_take_base', '', () => {
+      if (!offered) return;
+      plan.form.models = [...offered.models];
+      offered.models.forEach((_, i) => plan.touched.add(`model${i}`));
+      setBase(null);
+      changed(0);
+    }, 'small');
+    const baseNote = el('div', { class: 'optim-help optim-base-note', id: 'optim_base_note', hidden: true }, advice, ' ', take);
     const section = optim.section(
       { id: 'optim_models', title: 'Models', extra: el('span', { class: 'optim-head-right' }, badge, reload) },
-      el('div', { class: 'optim-model-row' }, el('span', { class: 'optim-letter', text: 'A' }), models[0].node),
-      el('div', { class: 'optim-model-row' }, el('span', { class: 'optim-letter', text: 'B' }), models[1].node),
-      el('div', { class: 'optim-model-row' }, el('span', { class: 'optim-letter', text: 'C' }), models[2].node),
-      modelNote);
+      ...lines, el('div', { class: 'optim-row' }, add), baseNote, modelNote);
 
+    const changed = (i) => {
+      const before = plan.form.method;
+      plan.fitMethod();
+      if (plan.form.method !== before) plan.touched.add('method');
+      plan.changed(`model${i}`);
+    };
     const rowOf = (path) => plan.setup.models.find((row) => row.path === path);
+    const setBase = (found) => {
+      offered = found;
+      optim.setText(advice, found ? found.sentence : '');
+      optim.setText(take, found ? found.button : '');
+      optim.show(baseNote, found);
+    };
 
     // B follows A's architecture as long as the user has not chosen B.
     const pairWith = () => {
       const a = rowOf(plan.form.models[0]);
       const b = rowOf(plan.form.models[1]);
       if (!a || plan.touched.has('model1') || (b && b !== a && b.architecture === a.architecture)) return;
-      const other = plan.setup.models.find((row) => row !== a && row.usable && row.architecture === a.architecture);
+      const other = plan.setup.models.find((row) => row !== a && row.usable && row.whole && row.architecture === a.architecture);
       plan.form.models[1] = other ? other.path : '';
+    };
+
+    const draw = () => {
+      const filled = plan.form.models.reduce((last, path, i) => (path ? i + 1 : last), 0);
+      shown = Math.min(LETTERS.length, Math.max(ALWAYS, shown, filled));
+      lines.forEach((line, i) => {
+        line.hidden = i >= shown;
+      });
+      add.hidden = shown >= LETTERS.length;
+      models.forEach((combo, i) => combo.set(plan.form.models[i] || ''));
+      const rows = plan.form.models.filter(Boolean).map(rowOf).filter(Boolean);
+      const kinds = [...new Set(rows.filter((row) => !row.lora).map((row) => row.badge.split(',')[0]))];
+      const bad = rows.find((row) => !row.usable);
+      const wrong = rows.some((row) => row.lora && row.architecture && rows[0].architecture && row.architecture !== rows[0].architecture);
+      optim.setText(badge, kinds.join(' + '));
+      badge.hidden = !kinds.length;
+      optim.setClass(badge, 'optim-badge-bad', kinds.length > 1 || bad || wrong);
+      const whole = plan.setup.models.filter((row) => row.whole || (!row.usable && !row.lora)).length;
+      const few = whole === 0 ? `There is no checkpoint yet: put .safetensors files into ${plan.setup.folders.models} and click Refresh.`
+        : plan.setup.models.length === 1 ? `A merge needs two checkpoints, and there is one: put another into ${plan.setup.folders.models} and click Refresh.` : '';
+      const note = bad ? `${bad.title}: ${bad.problem}`
+        : kinds.length > 1 ? 'Only models of one architecture can be merged with each other.'
+          : wrong ? 'A LoRA goes with the architecture that it was made for.' : few;
+      optim.setText(modelNote, note);
+      optim.show(modelNote, note);
     };
 
     return {
       sections: { models: section },
       pairWith,
       rowOf,
+      setBase,
       busy: (on) => optim.setDisabled(reload, on),
-      // After the list of files was read (again).
-      refill: () => models.forEach((combo) => combo.setOptions(plan.setup.models.map((row) => ({ value: row.path, label: row.title, note: row.badge, bad: !row.usable })))),
-      draw: () => {
-        models.forEach((combo, i) => combo.set(plan.form.models[i]));
-        const rows = plan.form.models.filter(Boolean).map(rowOf);
-        const kinds = [...new Set(rows.filter(Boolean).map((row) => row.badge))];
-        const bad = rows.find((row) => row && !row.usable);
-        optim.setText(badge, kinds.join(' + '));
-        badge.hidden = !kinds.length;
-        optim.setClass(badge, 'optim-badge-bad', kinds.length > 1 || bad);
-        const few = plan.setup.models.length === 0 ? `There is no checkpoint yet: put .safetensors files into ${plan.setup.folders.models} and click Refresh.`
-          : plan.setup.models.length === 1 ? `A merge needs two checkpoints, and there is one: put another into ${plan.setup.folders.models} and click Refresh.` : '';
-        const note = bad ? `${bad.title}: ${bad.problem}` : kinds.length > 1 ? 'Only models of one architecture can be merged with each other.' : few;
-        optim.setText(modelNote, note);
-        optim.show(modelNote, note);
-      },
+      // After the list of files was read (again). A LoRA stands for A with it added, so it cannot be A; nor can a UNet alone.
+      refill: () => models.forEach((combo, i) => combo.setOptions(plan.setup.models.filter((row) => i > 0 || row.whole || (!row.usable && !row.lora))
+        .map((row) => ({ value: row.path, label: row.title, note: row.badge, bad: !row.usable })))),
+      draw,
     };
   };
 })();

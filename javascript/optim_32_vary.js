@@ -45,18 +45,24 @@
     });
     const customHelp = el('div', { class: 'optim-help' },
       'A line is blocks, a colon, a range: ', el('code', { text: 'IN00-IN05: 0.2..0.8' }), ', ', el('code', { text: 'OUT*: 0..1 step 0.05' }), '. Fixed: ',
-      el('code', { text: 'M00: =0.5' }), '. Tied to another block: ', el('code', { text: 'OUT00: =IN05' }), '. The first line that names a block counts.');
+      el('code', { text: 'M00: =0.5' }), '. Tied to another block: ', el('code', { text: 'OUT00: =IN05' }), '. The first line that names a block counts. One value for several: ',
+      el('code', { text: 'detail = OUT06-OUT11: 0..1' }), '. Single tensors, which leave their block: ', el('code', { text: '*.attn1.*: 0..0.5' }), ', ',
+      el('code', { text: 'OUT03-OUT06/*attn1*: 0.3' }), '.');
     const customBox = el('div', { class: 'optim-stack' }, custom, customHelp);
     const size = el('span', { class: 'optim-note', id: 'optim_size' });
+    const paste = optim.button('optim_paste_weights', 'Paste weights …', () => optim.pasteWeights(plan), 'small', 'Block weights from another program, a merged checkpoint or an image');
+    const starts = optim.startChips(plan);
     const components = el('div', { class: 'optim-row' }, textEncoder.node, vae.node);
     const section = optim.section(
       { id: 'optim_vary_card', title: 'What to vary', extra: size },
-      el('div', { class: 'optim-segments', role: 'radiogroup', 'aria-label': 'What to vary' }, ...modeButtons), modeHelp, components, customBox);
+      el('div', { class: 'optim-segments', role: 'radiogroup', 'aria-label': 'What to vary' }, ...modeButtons), modeHelp, components, customBox,
+      el('div', { class: 'optim-row' }, paste, starts.node));
 
     return {
       sections: { vary: section },
       setSize: (text) => optim.setText(size, text),
       draw: () => {
+        section.body.hidden = plan.form.method === 'layer_adjust'; // its numbers have one value in the whole model
         for (const input of document.querySelectorAll('#optim_root input[name=optim_mode]')) input.checked = input.value === plan.form.vary.mode;
         optim.setText(modeHelp, MODES.find(([id]) => id === plan.form.vary.mode)[2]);
         textEncoder.box.checked = plan.form.vary.text_encoder;
@@ -66,6 +72,7 @@
         components.hidden = plan.form.vary.mode === 'custom';
         customBox.hidden = plan.form.vary.mode !== 'custom';
         optim.assign(custom, plan.form.vary.custom);
+        starts.draw();
       },
     };
   };

@@ -50,17 +50,9 @@
       plan.form.save.checkpoint = on;
       plan.changed('save');
     });
-    const dtype = el('select', {
-      id: 'optim_dtype', class: 'optim-input',
-      on: {
-        change: () => {
-          plan.form.save.dtype = dtype.value;
-          plan.changed('save');
-        },
-      },
-    }, ...['fp16', 'bf16', 'fp32'].map((text) => el('option', { value: text, text })));
+    const saveOptions = optim.saveOptions('optim_saved', () => plan.form.save, () => plan.changed('save'));
     const run = optim.section({ id: 'optim_run_card', title: 'Run', open: false },
-      optim.field('Name', name), saveBox.node, optim.field('Precision of saved checkpoints', dtype));
+      optim.field('Name', name), saveBox.node, saveOptions.node);
 
     return {
       sections: { budget, run },
@@ -75,8 +67,8 @@
         optim.assign(name, plan.form.name);
         name.placeholder = plan.form.models.filter(Boolean).map((title) => title.replace(/\.(safetensors|ckpt)\b.*$/, '').replace(/^.*[\\/]/, '')).join(' + ');
         saveBox.box.checked = plan.form.save.checkpoint;
-        optim.assign(dtype, plan.form.save.dtype);
-        run.summary(`${plan.form.name || 'named after the models'} · ${plan.form.save.checkpoint ? `saves ${plan.form.save.dtype}` : 'saves the recipe only'}`);
+        saveOptions.draw(plan.setup.vaes || []);
+        run.summary(`${plan.form.name || 'named after the models'} · ${plan.form.save.checkpoint ? `saves ${optim.saveSummary(plan.form.save)}` : 'saves the recipe only'}`);
       },
     };
   };

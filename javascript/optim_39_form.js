@@ -6,7 +6,7 @@
   const PARTS = ['models', 'method', 'vary', 'payloads', 'judges', 'budget'];
   // Which section a problem belongs to, by the first word of its place in the plan.
   const PLACES = {
-    models: 'models', method: 'method', parameters: 'method', vary: 'vary', guide: 'vary', payloads: 'payloads', scorers: 'judges',
+    models: 'models', method: 'method', recipe: 'method', parameters: 'method', vary: 'vary', guide: 'vary', payloads: 'payloads', scorers: 'judges',
     trials: 'budget', budget: 'budget', sampler: 'budget', seed: 'budget', name: 'run', save: 'run',
   };
 
@@ -16,6 +16,7 @@
       form: null,
       setup: null,
       methods: null,
+      own: null,
       touched: new Set(optim.recall('touched', [])),
       changed: (key) => {
         plan.touched.add(key);
@@ -37,6 +38,8 @@
     const check = optim.button('optim_check', 'Check plan', () => onCheck(), '', 'What this plan comes to, and everything that is wrong with it');
     const start = optim.button('optim_start_below', 'Start', () => onStart(), 'primary');
     const planLine = el('div', { class: 'optim-planline', id: 'optim_planline' });
+    // What is worth knowing about the models: one quiet line, the whole of it behind the click.
+    const planNotes = el('button', { type: 'button', class: 'optim-plannotes', id: 'optim_plannotes', hidden: true, title: 'Show all of it', on: { click: () => onCheck() } });
     const runs = optim.combo({
       id: 'optim_runs', label: 'Earlier run', placeholder: 'Choose a run', optional: '',
       onChange: () => optim.setDisabled(resume, !runs.get() || running),
@@ -52,12 +55,13 @@
       const next = JSON.parse(JSON.stringify(defaults));
       if (!old) return next;
       const has = (list, key, value) => list.some((row) => row[key] === value);
+      while (next.models.length < Math.min((old.models || []).length, 8)) next.models.push('');
       next.models.forEach((_, i) => {
         const path = (old.models || [])[i];
-        if (plan.touched.has(`model${i}`) && (has(plan.setup.models, 'path', path) || (i === 2 && path === ''))) next.models[i] = path;
+        if (plan.touched.has(`model${i}`) && (has(plan.setup.models, 'path', path) || (i > 0 && path === ''))) next.models[i] = path;
       });
       if (next.models[0] === next.models[1]) next.models[1] = '';
-      for (const key of ['method', 'parameters', 'sampler', 'presets', 'trials', 'seed', 'name', 'save', 'vary']) {
+      for (const key of ['method', 'parameters', 'sampler', 'presets', 'trials', 'seed', 'name', 'save', 'vary', 'start', 'recipe', 'recipe_path', 'adjust']) {
         if (plan.touched.has(key) && old[key] !== undefined) next[key] = old[key];
       }
       if (plan.touched.has('payloads')) next.payloads = (old.payloads || []).filter((name) => has(plan.setup.payloads, 'name', name));
@@ -82,11 +86,12 @@
       }
       const kept = plan.form;
       plan.form = remembered(plan.setup.form);
+      while (kept && plan.form.models.length < kept.models.length) plan.form.models.push('');
       if (kept) plan.form.models = plan.form.models.map((path, i) => (kept.models[i] && parts.models.rowOf(kept.models[i]) ? kept.models[i] : path));
       parts.models.pairWith();
       fill();
-      if (plan.methods) return;
-      plan.methods = (await optim.get('methods')).methods;
+      if (plan.methods && !refresh) return;
+      Object.assign(plan, await optim.get(refresh ? 'methods?refresh=1' : 'methods'));
       fill();
     };
     const loadRuns = async () => {
@@ -99,7 +104,8 @@
 
     const markProblems = (problems) => {
       Object.values(sections).forEach((section) => section.node.classList.remove('optim-has-problem'));
-      const marked = problems.map((problem) => sections[PLACES[problem.where.split(/[.[ ]/)[0]]]).filter(Boolean);
+      const placeOf = (where) => (where.startsWith('sampler.start') ? 'vary' : PLACES[where.split(/[.[ ]/)[0]]);
+      const marked = problems.map((problem) => sections[placeOf(problem.where)]).filter(Boolean);
       for (const section of marked) {
         section.node.classList.add('optim-has-problem');
         section.open();
@@ -109,11 +115,12 @@
 
     return {
       node: el('div', { class: 'optim-left', id: 'optim_form' }, ...Object.values(sections).map((section) => section.node),
-        el('div', { class: 'optim-actions' }, planLine, el('div', { class: 'optim-row optim-nowrap' }, check, start)), earlier.node),
+        el('div', { class: 'optim-actions' }, planLine, planNotes, el('div', { class: 'optim-row optim-nowrap' }, check, start)), earlier.node),
       load,
       loadRuns,
       markProblems,
       value: () => plan.form,
+      vaes: () => plan.setup.vaes || [],
       ready: () => Boolean(plan.setup && plan.methods),
       setRunning: (on) => {
         running = on;
@@ -124,6 +131,14 @@
         optim.setText(planLine, text);
         optim.setClass(planLine, 'optim-warning', warn);
         parts.vary.setSize(size);
+      },
+      setNotes: (warnings, notes, base) => {
+        const all = [...warnings, ...notes];
+        const more = all.length > 1 ? ` (and ${all.length - 1} more)` : '';
+        optim.setText(planNotes, all.length ? `${all[0]}${more}` : '');
+        optim.setClass(planNotes, 'optim-warning', warnings.length);
+        optim.show(planNotes, all.length);
+        parts.models.setBase(base);
       },
     };
   };

@@ -70,7 +70,7 @@
         const kinds = ['optim-point'];
         let mark;
         if (t.state === 'complete' && t.value !== null) {
-          if (t.origin.startsWith('preset')) kinds.push('optim-preset');
+          if (/^(preset|start)/.test(t.origin)) kinds.push('optim-preset');
           if (t.number === data.best) kinds.push('optim-best');
           mark = svg('circle', { cx: x(t.number), cy: y(t.value), r: t.number === data.best ? 6 : 4 });
         } else if (t.state === 'failed' || t.state === 'skipped') {
@@ -115,11 +115,20 @@
     return { node, draw };
   };
 
+  const ADJUSTMENTS = new Set(['detail_in', 'detail_out', 'detail_out2', 'contrast', 'brightness', 'cyan_red', 'magenta_green', 'yellow_blue']);
+
   // Values of one trial as bars, grouped as the blocks lie in the UNet; a second trial's as thin marks for comparison.
   optim.profile = () => {
     const node = el('div', { class: 'optim-profile' });
     let drawn = '';
     const family = (name) => (/^(IN|M|OUT)\d/.exec(name) || [name, name])[1];
+    // A name is block and parameter; the numbers of the layer adjustment have no block, those of recipes more underscores.
+    const split = (name) => {
+      if (ADJUSTMENTS.has(name)) return [name, 'adjustment'];
+      const known = /^(BASE|VAE|TIME|LABEL|FINAL|MID|IN\d*|M\d+|OUT\d*|unet|text_encoder|vae)_(.+)$/.exec(name);
+      const cut = name.lastIndexOf('_');
+      return known ? [known[1], known[2]] : cut > 0 ? [name.slice(0, cut), name.slice(cut + 1)] : [name, name];
+    };
     const draw = (values, compare) => {
       const signature = JSON.stringify([values, compare]);
       if (signature === drawn) return;
@@ -131,9 +140,7 @@
           words.push(el('span', { class: 'optim-chip', text: `${name} = ${value}` }));
           continue;
         }
-        const cut = name.lastIndexOf('_');
-        const parameter = cut > 0 ? name.slice(cut + 1) : name;
-        const block = cut > 0 ? name.slice(0, cut) : name;
+        const [block, parameter] = split(name);
         if (!groups.has(parameter)) groups.set(parameter, []);
         groups.get(parameter).push([block, value, compare ? compare[name] : undefined]);
       }

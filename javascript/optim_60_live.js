@@ -69,18 +69,20 @@
   };
 
   // --- one trial: head, images, values ---------------------------------------------------------------------------
-  optim.parts.trialCard = ({ id, onOpen, onSave, onFollow }) => {
+  optim.parts.trialCard = ({ id, onOpen, onSave, onSaveAs, onFail, onFollow }) => {
     const title = el('span', { class: 'optim-title' });
     const value = el('span', { class: 'optim-value' });
     const note = el('span', { class: 'optim-note' });
     const save = optim.button(`${id}_save`, 'Save checkpoint', () => onSave(shown), 'small', 'Write this merge as a checkpoint file');
+    const saveAs = optim.button(`${id}_save_as`, '…', () => onSaveAs(shown), 'small', 'Save with another name, precision or VAE');
     const follow = onFollow ? optim.button(`${id}_follow`, 'Show current', onFollow, 'small', 'Go back to the trial that is being made') : null;
     const gallery = optim.gallery({ id: `${id}_images`, onOpen: (i) => onOpen(shown, i) });
     const profile = optim.profile();
+    const copyRow = optim.copyRow(id, () => shown, onFail);
     const reason = el('div', { class: 'optim-help optim-warning', hidden: true });
-    const body = el('div', { class: 'optim-stack' }, reason, gallery.node, note, profile.node);
+    const body = el('div', { class: 'optim-stack' }, reason, gallery.node, note, profile.node, copyRow);
     const node = el('section', { class: 'optim-card', id },
-      el('div', { class: 'optim-section-head' }, title, value, el('span', { class: 'optim-head-right' }, follow, save)), body);
+      el('div', { class: 'optim-section-head' }, title, value, el('span', { class: 'optim-head-right' }, follow, save, saveAs)), body);
     let shown = null;
     return {
       node,
@@ -94,6 +96,9 @@
         if (follow) follow.hidden = !pinned;
         save.hidden = number === null || !trial || !['complete', 'waiting'].includes(trial.state);
         optim.setDisabled(save, saving.has(number));
+        saveAs.hidden = save.hidden;
+        optim.setDisabled(saveAs, saving.has(number));
+        optim.show(copyRow, trial && Object.values(trial.values).some((v) => typeof v === 'number'));
         optim.setText(save, saving.has(number) ? 'Saving …' : 'Save checkpoint');
         if (number === null) {
           // The slots stand empty from the beginning, so that nothing moves when the first trial comes.

@@ -17,7 +17,8 @@
     ];
     const box = optim.dialog(result.problems.length ? 'This plan cannot run yet' : 'This plan is ready to run',
       ...result.problems.map((p) => el('div', { class: 'optim-warning optim-problem', text: p.sentence })),
-      ...result.warnings.map((text) => el('div', { class: 'optim-help', text })),
+      ...result.warnings.map((text) => el('div', { class: 'optim-warning optim-problem', text })),
+      ...(result.notes || []).map((text) => el('div', { class: 'optim-help', text })),
       facts.length ? el('dl', { class: 'optim-facts-list' }, ...facts.flatMap(([term, text]) => [el('dt', { text: term }), el('dd', { text })])) : null,
       result.parameters.length ? table(['Searched', 'Range', 'Blocks'], rows(result.parameters, (row) => row.range)) : null,
       result.settings.length ? table(['Fixed', 'Value', 'Blocks'], rows(result.settings, (row) => `${row.value}`)) : null);

@@ -51,14 +51,16 @@
       picked = null;
       poller.now();
     });
-    const save = async (number) => {
+    const save = async (number, how) => {
       saving.add(number);
       draw();
-      const answer = await attempt(() => optim.post('command', { command: 'save_trial', trial: number }));
+      const answer = await attempt(() => optim.post('command', { command: 'save_trial', trial: number, ...how }));
       saving.delete(number);
-      if (answer) notices.put([`Trial ${number} is saved as ${answer.path}.`], 'good');
+      if (answer) notices.put([`Trial ${number} is saved as ${answer.path}.`, ...(answer.notes || [])], 'good');
       poller.now();
     };
+
+    const saveAs = (number) => optim.saveDialog(number, form.value().save, form.vaes(), save);
 
     // --- check --------------------------------------------------------------------------------------------------
     const explain = async () => {
@@ -81,6 +83,7 @@
         }
         if (round !== planCheck.round) return;
         const n = result.problems.length;
+        form.setNotes(n ? [] : result.warnings, n ? [] : result.notes, result.base || null);
         if (n) {
           form.setPlanLine(n === 1 ? result.problems[0].sentence : `${n} things to put right: ${result.problems[0].sentence}`, true, '');
           return;
@@ -115,13 +118,13 @@
       onOpen: open,
     });
     const current = optim.parts.trialCard({
-      id: 'optim_current', onOpen: open, onSave: save,
+      id: 'optim_current', onOpen: open, onSave: (number) => save(number), onSaveAs: saveAs, onFail: fail,
       onFollow: () => {
         picked = null;
         draw();
       },
     });
-    const best = optim.parts.trialCard({ id: 'optim_best', onOpen: open, onSave: save });
+    const best = optim.parts.trialCard({ id: 'optim_best', onOpen: open, onSave: (number) => save(number), onSaveAs: saveAs, onFail: fail });
     const saved = el('div', { class: 'optim-stack', id: 'optim_saved' });
     const errors = el('div', { class: 'optim-stack', id: 'optim_errors' });
     const logCard = el('section', { class: 'optim-card', hidden: true }, saved, errors);
@@ -194,11 +197,11 @@
     };
     let drawnLog = '';
     const drawLog = (snapshot) => {
-      const signature = JSON.stringify([snapshot.saved, snapshot.errors]);
+      const signature = JSON.stringify([snapshot.saved, snapshot.saved_notes, snapshot.errors]);
       if (signature === drawnLog) return;
       drawnLog = signature;
       optim.show(logCard, snapshot.saved.length || snapshot.errors.length);
-      saved.replaceChildren(...(snapshot.saved.length ? [el('span', { class: 'optim-title', text: 'Saved' })] : []), ...snapshot.saved.map((path) => el('div', { class: 'optim-path', text: path })));
+      saved.replaceChildren(...(snapshot.saved.length ? [el('span', { class: 'optim-title', text: 'Saved' })] : []), ...snapshot.saved.flatMap((path) => [el('div', { class: 'optim-path', text: path }), ...((snapshot.saved_notes || {})[path] || []).map((text) => el('div', { class: 'optim-help', text }))]));
       errors.replaceChildren(...(snapshot.errors.length ? [el('span', { class: 'optim-title', text: 'What went wrong' })] : []), ...[...snapshot.errors].reverse().map((text) => el('div', { class: 'optim-error', text })));
     };
 

@@ -1,14 +1,17 @@
 """The command line: the standalone tab, a run without a browser, the self-test.
 
 python -m lib_optim                      open the tab on 127.0.0.1
-python -m lib_optim run plan.json        run a plan, with a progress line
+python -m lib_optim run plan.json        run a plan, with a progress line; --recipe FILE, --adjust
 python -m lib_optim resume FOLDER        go on with a run
+python -m lib_optim save RUN TRIAL       save the merge of a trial of any run as a checkpoint
+python -m lib_optim merge RECIPE …       merge as a recipe says, without a run
 python -m lib_optim selftest             check this installation
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import os
@@ -20,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from lib_optim import __version__
 from lib_optim.plan.errors import OptimError, PlanError
-from lib_optim.plan.run_plan import RunPlan
+from lib_optim.plan.run_plan import RunPlan, SaveSpec
 from lib_optim.plan.scorers import MANUAL
 
 if TYPE_CHECKING:
@@ -62,14 +65,44 @@ def _parser() -> argparse.ArgumentParser:
     tab.set_defaults(command="tab")
     run = commands.add_parser("run", help="run a plan without a browser")
     run.add_argument("plan", type=Path, help="plan.json")
+    run.add_argument("--recipe", type=Path, default=None, help="optimise this recipe: .mecha, or a merged checkpoint")
+    run.add_argument("--adjust", action="store_true", help="search the layer adjustment on top")
     run.set_defaults(command="run")
     resume = commands.add_parser("resume", help="go on with a run")
     resume.add_argument("folder", help="name of the run folder")
     resume.add_argument("--trials", type=int, default=None, help="a new number of trials")
     resume.set_defaults(command="resume")
+    save = commands.add_parser("save", help="save the merge of a trial as a checkpoint")
+    save.add_argument("folder", help="name of the run folder")
+    save.add_argument("trial", type=int, help="number of the trial")
+    save.add_argument("--name", default="", help="name of the file (default: run and trial)")
+    save.set_defaults(command="save")
+    merge = commands.add_parser("merge", help="merge as a recipe says, through sd-mecha alone")
+    merge.add_argument("recipe", type=Path, help="a .mecha file, or a checkpoint that holds its recipe")
+    merge.add_argument("--models", dest="folders", type=Path, nargs="+", required=True, help="folders with the models")
+    merge.add_argument("--out", type=Path, required=True, help="the checkpoint to write, .safetensors")
+    merge.add_argument(
+        "--methods", type=Path, default=None, help="folder with merge methods of your own (they are run)"
+    )
+    merge.set_defaults(command="merge")
+    for target in (save, merge):
+        _add_save_options(target)
     selftest = commands.add_parser("selftest", help="check this installation")
     selftest.set_defaults(command="selftest")
     return parser
+
+
+def _add_save_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dtype", choices=("fp16", "bf16", "fp32"), default=None, help="of the weights")
+    parser.add_argument("--pruned", action="store_true", default=None, help="leave out EMA copies and training state")
+    parser.add_argument("--vae", type=Path, default=None, help="a VAE file to store instead of model A's VAE")
+    parser.add_argument("--fix-clip", action="store_true", default=None, help="repair CLIP's position ids")
+
+
+def _save_spec(options: argparse.Namespace, default: SaveSpec) -> SaveSpec:
+    given = {"dtype": options.dtype, "pruned": options.pruned, "fix_clip": options.fix_clip}
+    given["vae"] = str(options.vae.absolute()) if options.vae is not None else None
+    return dataclasses.replace(default, **{name: value for name, value in given.items() if value is not None})
 
 
 def _manager(options: argparse.Namespace) -> RunManager:
@@ -102,6 +135,12 @@ def _run(options: argparse.Namespace) -> int:
         raise OptimError(f"{options.plan} cannot be read as a plan: {error}.") from error
     _refuse_manual(plan)
     manager = _manager(options)
+    if options.recipe is not None:
+        from lib_optim.run.recipe_plan import with_recipe
+
+        plan = with_recipe(plan, options.recipe, manager.host)
+    if options.adjust:
+        plan = dataclasses.replace(plan, adjust=True)
     manager.start(plan)
     return _watch(manager)
 
@@ -113,6 +152,35 @@ def _resume(options: argparse.Namespace) -> int:
     _refuse_manual(RunFolder.open(manager.outputs, options.folder).read_plan())
     manager.resume(options.folder, options.trials)
     return _watch(manager)
+
+
+def _save(options: argparse.Namespace) -> int:
+    from lib_optim.run.folder import RunFolder
+
+    manager = _manager(options)
+    plan = RunFolder.open(manager.outputs, options.folder).read_plan()
+    saved = manager.save_trial(options.trial, _save_spec(options, plan.save), options.name, options.folder)
+    for sentence in saved.notes:
+        print(f"optim: {sentence}", file=sys.stderr)
+    print(saved.path)
+    return 0
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from lib_optim.merging.run_recipe import recipe_text, run_recipe
+    from lib_optim.merging.user_methods import load_user_methods
+
+    def progress(done: int, total: int) -> None:
+        if sys.stdout.isatty() and (done % 50 == 0 or done == total):
+            print(f"\r{done} of {total} tensors\x1b[K", end="\n" if done == total else "", flush=True)
+
+    if options.methods is not None:
+        for file in load_user_methods(options.methods):
+            if file.problem:
+                print(f"optim: {file.problem}", file=sys.stderr)
+    text = recipe_text(options.recipe)
+    print(run_recipe(text, options.folders, options.out, _save_spec(options, SaveSpec()), progress))
+    return 0
 
 
 def _refuse_manual(plan: RunPlan) -> None:
@@ -177,7 +245,9 @@ def _selftest(options: argparse.Namespace) -> int:
     return 1 if any(outcome.status == "failed" for outcome in report.outcomes) else 0
 
 
-_COMMANDS = {"tab": _tab, "run": _run, "resume": _resume, "selftest": _selftest}
+_COMMANDS = {
+    "tab": _tab, "run": _run, "resume": _resume, "save": _save, "merge": _merge, "selftest": _selftest,
+}  # fmt: skip
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -75,7 +75,8 @@ def checkpoint_tensors(
     tensors = {}
     for key, (shape, kind) in checkpoint_shapes(architecture, width, ema=ema).items():
         if kind != "float32":
-            tensors[key] = torch.arange(shape[-1], dtype=torch.int64).expand(shape).clone()
+            count = torch.arange(shape[-1]) if shape else torch.tensor(0)
+            tensors[key] = count.expand(shape).clone()
         elif "." not in key:
             tensors[key] = torch.linspace(0.99, 0.01, shape[0])
         else:

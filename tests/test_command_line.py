@@ -49,6 +49,10 @@ def test_run_and_resume(bench: Rig) -> None:
     assert done.stdout.strip().splitlines()[-1] == str(bench.folder_of().path)
     assert "2 trials done. Best: trial" in done.stdout
     assert [trial.state for trial in bench.stored().trials] == ["complete", "complete"]
+    done = call(bench.folder, "save", bench.folder_of().name, "1", "--dtype", "fp32", "--pruned", "--name", "one")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(bench.models / "optim" / "one.safetensors")
+    assert "saved in fp32, the images may differ" in done.stderr
     done = call(bench.folder, "resume", bench.folder_of().name, "--trials", "3")
     assert done.returncode == 0, done.stderr
     assert [trial.state for trial in bench.stored().trials] == ["complete"] * 3

@@ -69,12 +69,14 @@ class HostPaths:
         models: Where the host looks for checkpoints; a file put there is listed after a refresh.
         data: Our own caches.
         loras: Where the host looks for LoRAs, or None where it has none.
+        vaes: Where VAE files lie, or None.
     """
 
     outputs: Path
     models: Path
     data: Path
     loras: Path | None = None
+    vaes: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,18 @@ class LiveWeights(Protocol):
         Raises:
             MergeError: Unknown key, wrong shape, or non-finite values (also after the cast); nothing written.
         """
+
+    def place(self, key: str) -> torch.Tensor | None:
+        """Return the live memory of `key` in checkpoint layout, to be filled at once; None if there is no such memory.
+
+        It is contiguous. Counts as written. The caller sees to it that what it fills in is finite.
+        """
+
+    def guard(self) -> AbstractContextManager[object]:
+        """Return the context in which a thread may fill what `place` gave."""
+
+    def is_original(self, key: str) -> bool:
+        """Tell whether `key` is known to hold what the base's file holds, cast to the live dtype."""
 
     def read(self, key: str) -> torch.Tensor:
         """Return a copy of the live value of `key`, in checkpoint layout and the live dtype."""

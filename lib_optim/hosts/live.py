@@ -54,6 +54,7 @@ class TableWeights:
         model: Finds the tensors.
         component_of: Checkpoint key to component name.
         before: Called with a key before its first write; may raise, then nothing is written.
+        original: Whether a key's original is the base file's value.
     """
 
     def __init__(
@@ -62,11 +63,13 @@ class TableWeights:
         model: LiveModel,
         component_of: Callable[[str], str | None],
         before: Callable[[str], None] = lambda key: None,
+        original: Callable[[str], bool] = lambda key: False,
     ) -> None:
         self._table = table
         self._model = model
         self._component_of = component_of
         self._before = before
+        self._original = original
         self._written: dict[str, None] = {}
 
     def keys(self) -> tuple[str, ...]:
@@ -105,6 +108,40 @@ class TableWeights:
         tensor = _storable(key, tensor, live[0].dtype)
         self._before(key)
         self.put(key, tensor)
+
+    def place(self, key: str) -> torch.Tensor | None:
+        """Return the live memory of `key` in checkpoint layout, to be written at once and under `guard`.
+
+        Counts as written from now on. The caller sees to it that what it writes is finite.
+
+        Returns:
+            A contiguous tensor in the live dtype, or None where there is no such memory (the host splits, transposes or
+            doubles the tensor): then `write` is the way.
+
+        Raises:
+            MergeError: Unknown key.
+            HostChanged: As `write`.
+        """
+        source = self._source(key)
+        live = self._live(source.targets[0])
+        if len(source.targets) > 1 or not source.targets[0].transform.whole or not live.is_contiguous():
+            return None
+        self._before(key)
+        self._written[key] = None
+        self._model.wrote(self._component_of(key) or "")
+        return live.detach().view(source.shape)
+
+    def is_original(self, key: str) -> bool:
+        """Tell whether `key` holds what the base's file holds, cast to the live dtype. Known, not looked up.
+
+        It is known from the second trial on in which `key` is written or asked for, as long as this context has not
+        written it.
+        """
+        return key not in self._written and self._original(key)
+
+    def guard(self) -> AbstractContextManager[object]:
+        """Return the context in which what `place` gave may be written, for one thread."""
+        return self._model.guard()
 
     def put(self, key: str, tensor: torch.Tensor) -> None:
         """Copy without asking: for bits that come from the host itself. See `write`."""
@@ -216,7 +253,9 @@ class TableSession:
         self._model.check_same()
         self._model.prepare()
         self._originals.check(self._sample())
-        weights = TableWeights(self._table, self._model, self._component_of, self._originals.capture)
+        weights = TableWeights(
+            self._table, self._model, self._component_of, self._originals.capture, self._originals.is_file
+        )
         self._open = weights
         try:
             yield weights

@@ -65,6 +65,10 @@ class Originals:
         else:
             self._copies[key] = live.cpu()
 
+    def is_file(self, key: str) -> bool:
+        """Tell whether the original of a captured key is what the file holds, cast to the live dtype."""
+        return key in self._in_file
+
     def value(self, key: str) -> torch.Tensor:
         """Return the original of a captured key, in checkpoint layout; its cast to the live dtype has the bits."""
         if key in self._copies:

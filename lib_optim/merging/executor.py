@@ -18,14 +18,14 @@ from lib_optim.plan.bounds import Value
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CompiledRecipe", "Program", "compile_recipe"]
+__all__ = ["CompiledRecipe", "Frame", "Program", "Step", "compile_recipe", "compile_step"]
 
 Load = Callable[[int, str], "torch.Tensor"]
-Step = Callable[["_Frame"], Any]
+Step = Callable[["Frame"], Any]
 
 
 @dataclass
-class _Frame:
+class Frame:
     """What one tensor's evaluation needs. `values`: parameter name to value, for this tensor's block."""
 
     key: str
@@ -94,7 +94,7 @@ class CompiledRecipe:
 
         # A host may call in inference mode; buffers made in it could not be written outside of it.
         with torch.inference_mode(False), torch.no_grad():
-            return self.step(_Frame(key, values, program))
+            return self.step(Frame(key, values, program))
 
 
 def compile_recipe(recipe: Any, models: Sequence[Any], parameters: Mapping[str, Any]) -> CompiledRecipe:
@@ -112,6 +112,11 @@ def compile_recipe(recipe: Any, models: Sequence[Any], parameters: Mapping[str, 
     return CompiledRecipe(compiler.compile(recipe, buffered=True), tuple(compiler.calls))
 
 
+def compile_step(node: Any, models: Sequence[Any], parameters: Mapping[str, Any]) -> Step:
+    """Compile one node of such a graph; its result is the caller's own. Arguments and errors as `compile_recipe`."""
+    return _Compiler({id(n): i for i, n in enumerate(models)}, {id(n): p for p, n in parameters.items()}).compile(node)
+
+
 class _Compiler:
     def __init__(self, models: Mapping[int, int], parameters: Mapping[int, str]) -> None:
         self.models, self.parameters = models, parameters
@@ -125,6 +130,11 @@ class _Compiler:
         if id(node) in self.parameters:
             name = self.parameters[id(node)]
             return lambda frame: frame.values[name]
+        if hasattr(node, "value_dict"):
+            # A recipe's values per tensor. Keys outside of it come from the self-check alone, see `MethodRow.keys`.
+            table = node.value_dict
+            some = next(iter(table.values()))
+            return lambda frame: table.get(frame.key, some)
         if not hasattr(node, "merge_method"):
             raise TypeError(f"unknown node {node!r}")
         if node.merge_method.identifier == "convert_singleton":
@@ -162,7 +172,7 @@ class _Compiler:
             )
         relation = sd_mecha().keys_map.RealizedKeyRelation
 
-        def call(frame: _Frame) -> Any:
+        def call(frame: Frame) -> Any:
             key = frame.key
             extra = {
                 "key": key,
@@ -182,7 +192,7 @@ class _Compiler:
 
         step = self.compile(node, buffered)
 
-        def tensor(frame: _Frame) -> torch.Tensor:
+        def tensor(frame: Frame) -> torch.Tensor:
             value = step(frame)
             return value if isinstance(value, torch.Tensor) else frame.program.scalar(value)
 
@@ -211,7 +221,7 @@ def _cast(value: Any, kind: type) -> Any:
 class _OneKey(Mapping):
     """What a method sees of an input of which it asks for tensors by key."""
 
-    def __init__(self, frame: _Frame, step: Step) -> None:
+    def __init__(self, frame: Frame, step: Step) -> None:
         self._frame, self._step = frame, step
 
     def __getitem__(self, key: str) -> Any:
@@ -230,7 +240,7 @@ class _OneKey(Mapping):
 # argument is in a buffer of its own or the result of such a step, so the first may be overwritten.
 
 
-def _weighted_sum(frame: _Frame, a: Step, b: Step, alpha: Step) -> torch.Tensor:
+def _weighted_sum(frame: Frame, a: Step, b: Step, alpha: Step) -> torch.Tensor:
     import torch
 
     weight = alpha(frame)
@@ -244,7 +254,7 @@ def _weighted_sum(frame: _Frame, a: Step, b: Step, alpha: Step) -> torch.Tensor:
     return torch.lerp(x, b(frame), weight, out=x)
 
 
-def _add_difference(frame: _Frame, a: Step, b: Step, alpha: Step) -> torch.Tensor:
+def _add_difference(frame: Frame, a: Step, b: Step, alpha: Step) -> torch.Tensor:
     weight = alpha(frame)
     if weight.numel() == 1 and math.isclose(weight.item(), 0.0):
         return a(frame)
@@ -254,7 +264,7 @@ def _add_difference(frame: _Frame, a: Step, b: Step, alpha: Step) -> torch.Tenso
     return x.addcmul_(y, weight)
 
 
-def _subtract(frame: _Frame, a: Step, b: Step) -> torch.Tensor:
+def _subtract(frame: Frame, a: Step, b: Step) -> torch.Tensor:
     x = a(frame)
     return x.sub_(b(frame))
 

@@ -19,7 +19,7 @@ __all__ = ["merged_by_sd_mecha", "quiet_progress"]
 
 def merged_by_sd_mecha(
     row: MethodRow,
-    paths: Sequence[Path],
+    models: Sequence[Path | dict[str, torch.Tensor]],
     config: str,
     assignment: Mapping[str, Mapping[str, Value]],
     blocks_of_keys: Mapping[str, str],
@@ -38,7 +38,7 @@ def merged_by_sd_mecha(
         name: mecha.literal(value, config, "param") if isinstance(value, dict) else value
         for name, value in values.items()
     }
-    recipe = build_recipe(row, [mecha.model(path, config, "weight") for path in paths], literals, seed)
+    recipe = build_recipe(row, [mecha.model(model, config, "weight") for model in models], literals, seed)
     result: dict[str, Any] = {}
     mecha.merge(
         recipe, merge_device="cpu", merge_dtype=torch.float32, output_device="cpu", output_dtype=None, threads=0,

@@ -11,6 +11,9 @@ from lib_optim.plan.errors import MergeError
 
 __all__ = ["SharedKeys", "shared_keys"]
 
+# Numbers of places, which some tools stored as fractions: no weights.
+_POSITIONS = ".position_ids"
+
 
 @dataclass(frozen=True)
 class SharedKeys:
@@ -27,17 +30,38 @@ class SharedKeys:
     missing: Mapping[str, tuple[str, ...]]
 
 
-def shared_keys(sources: Sequence[Source], blocks: BlockMap, merged: Collection[str]) -> SharedKeys:
+def shared_keys(
+    sources: Sequence[Source],
+    blocks: BlockMap,
+    merged: Collection[str],
+    alone: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> SharedKeys:
     """Return the floating tensors of the `merged` blocks that all `sources` (the base first) have.
+
+    Args:
+        sources: The files.
+        blocks: The block map.
+        merged: Names of blocks.
+        alone: Those of them that take nothing but the base's tensors, so that the others need not have them.
+        only: The only keys that are wanted; None for all.
 
     Raises:
         MergeError: There are none, or two files disagree about a tensor's shape.
     """
     base = sources[0]
     block_of = {key: blocks.block_of(name) for key, name in base.names.items()}
-    wanted = [key for key, block in block_of.items() if block in merged and base.is_floating(key)]
+    wanted = [
+        key
+        for key, block in block_of.items()
+        if block in merged
+        and base.is_floating(key)
+        and not key.endswith(_POSITIONS)
+        and (only is None or key in only or block in alone)
+    ]
+    shared = [key for key in wanted if block_of[key] not in alone]
     missing = {
-        source.path.name: tuple(key for key in wanted if key not in source.names or not source.is_floating(key))
+        source.path.name: tuple(key for key in shared if key not in source.names or not source.is_floating(key))
         for source in sources[1:]
     }
     lacking = {key for keys in missing.values() for key in keys}
@@ -46,7 +70,7 @@ def shared_keys(sources: Sequence[Source], blocks: BlockMap, merged: Collection[
         names = " and ".join(source.path.name for source in sources)
         raise MergeError(f"{names} have no tensors in common in the blocks to merge; choose other blocks or models.")
     for source in sources[1:]:
-        for key in keys:
+        for key in (key for key in keys if block_of[key] not in alone):
             if source.shape(key) != base.shape(key):
                 raise MergeError(
                     f"{base.path.name} and {source.path.name} differ in the shape of '{key}' "

@@ -6,12 +6,22 @@ import functools
 import warnings
 from typing import Any
 
-__all__ = ["merge_registry", "sd_mecha"]
+__all__ = ["bare_sd_mecha", "merge_registry", "sd_mecha"]
 
 
 @functools.cache
 def sd_mecha() -> Any:
-    """Return the sd_mecha module, its builtin methods registered."""
+    """Return the sd_mecha module, its builtin methods and ours registered."""
+    module = bare_sd_mecha()
+    from lib_optim.merging import own  # registers through this module
+
+    own.register()
+    return module
+
+
+@functools.cache
+def bare_sd_mecha() -> Any:
+    """Return the sd_mecha module with its builtin methods; ours may be missing."""
     with warnings.catch_warnings():
         # It wants a C version of fuzzywuzzy, which serves its error messages only.
         warnings.filterwarnings("ignore", message=".*python-Levenshtein.*")

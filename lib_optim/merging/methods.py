@@ -9,8 +9,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from lib_optim.merging.mecha import merge_registry
+from lib_optim.merging.registration import removals
 from lib_optim.merging.shapes import SHAPES, Shape, Slots, slots_of
-from lib_optim.merging.table import BOUNDS, DEFAULTS, EXCLUDED, PLUMBING, SETTLED, TABLE, Entry
+from lib_optim.merging.table import BOUNDS, DEFAULTS, EXCLUDED, PLUMBING, ROW_BOUNDS, SETTLED, TABLE, Entry
+from lib_optim.merging.user_methods import UserMethod, user_method
 from lib_optim.plan.bounds import Bound, Value
 from lib_optim.plan.errors import PlanError
 from lib_optim.plan.methods import MergeMethod, MethodParameter
@@ -29,6 +31,8 @@ class MethodRow:
         shape: How that method is applied to whole models.
         seeds: Parameters of the registered method that take the plan's seed.
         settled: Parameters of it that the user does not see, and their values.
+        keys: The only keys it merges (sd-mecha's names); None for all.
+        inner: Of a merge with a layer adjustment: the merge without.
     """
 
     method: MergeMethod
@@ -36,6 +40,8 @@ class MethodRow:
     shape: Shape
     seeds: tuple[str, ...]
     settled: Mapping[str, Value]
+    keys: frozenset[str] | None = None
+    inner: MethodRow | None = None
 
 
 def merge_methods() -> tuple[MergeMethod, ...]:
@@ -54,12 +60,12 @@ def merge_method(name: str) -> MergeMethod:
 
 def excluded_methods() -> Mapping[str, str]:
     """Return every registered method that is no row and part of no row: its identifier, and why, as a sentence."""
-    return _rows(tuple(merge_registry()))[1]
+    return _rows(_registered())[1]
 
 
 def method_rows() -> tuple[MethodRow, ...]:
     """Return the rows of `merge_methods` with what builds their recipes."""
-    return _rows(tuple(merge_registry()))[0]
+    return _rows(_registered())[0]
 
 
 def method_row(name: str) -> MethodRow:
@@ -78,22 +84,31 @@ def method_row(name: str) -> MethodRow:
     raise PlanError(f"There is no merge method '{name}'.{did_you_mean(name, names) or ' Choose one of the list.'}")
 
 
+def _registered() -> tuple[tuple[str, ...], int]:
+    return tuple(merge_registry()), removals()
+
+
 @functools.lru_cache(maxsize=2)
-def _rows(registered: tuple[str, ...]) -> tuple[tuple[MethodRow, ...], Mapping[str, str]]:
-    """Keyed by what is registered, so that methods which other extensions add later show up."""
+def _rows(registered: tuple[tuple[str, ...], int]) -> tuple[tuple[MethodRow, ...], Mapping[str, str]]:
+    """Keyed by what is registered, so that methods which other extensions add later, or change, show up."""
+    from lib_optim.merging.adjusting import adjust_row  # it needs the rows' type from here
+
     registry = merge_registry()
     methods = _converters()
     excluded = dict.fromkeys(methods, "It converts a model between key layouts, or makes or applies a LoRA.")
     excluded.update({name: reason for name, reason in EXCLUDED.items() if name in registry})
     rows = [_row(entry, slots_of(registry[entry.source or entry.id])) for entry in TABLE]
+    rows.append(adjust_row())
     used = {row.source for row in rows}
-    for name in registered:
+    for name in registered[0]:
         if name in used or name in excluded:
             continue
         slots = slots_of(registry[name])
         shape = _shape(slots) if isinstance(slots, Slots) else slots
         if shape in SHAPES:
-            rows.append(_row(Entry(name, name.replace("_", " ").capitalize(), f"{name}(A, B, …)"), slots))
+            said = user_method(name) or UserMethod()
+            title, formula = said.title or name.replace("_", " ").capitalize(), said.formula or f"{name}(A, B, …)"
+            rows.append(_row(Entry(name, title, formula), slots, said.bounds))
         else:
             excluded[name] = shape
     return tuple(rows), MappingProxyType(excluded)
@@ -108,7 +123,7 @@ def _converters() -> set[str]:
     return converters | {name for name in registry if name.startswith("extract_")}
 
 
-def _row(entry: Entry, slots: Slots | str) -> MethodRow:
+def _row(entry: Entry, slots: Slots | str, stated: Mapping[str, Bound] = MappingProxyType({})) -> MethodRow:
     if isinstance(slots, str):
         raise TypeError(f"{entry.id}: {slots}")  # the tested sd-mecha has another signature
     source = entry.source or entry.id
@@ -121,7 +136,10 @@ def _row(entry: Entry, slots: Slots | str) -> MethodRow:
         parameters.append(_parameter("alpha", float, 1.0))
     for name, (kind, default) in slots.parameters.items():
         if name not in seeds and name not in settled:
-            parameters.append(_parameter(name, kind, defaults.get(name, default)))
+            # A range that the user states is there to be searched; a switch or a word only where they ask for it.
+            asked = {n: (b, b.kind in ("float", "int") or kind in (float, int)) for n, b in stated.items()}
+            own = {**ROW_BOUNDS.get(entry.id, {}), **asked}
+            parameters.append(_parameter(name, kind, defaults.get(name, default), own))
     if "beta" in defaults:
         parameters.append(_parameter("beta", float, defaults["beta"]))
     method = MergeMethod(
@@ -130,13 +148,16 @@ def _row(entry: Entry, slots: Slots | str) -> MethodRow:
     return MethodRow(method, source, shape, seeds, settled)
 
 
-def _parameter(name: str, kind: type, default: Any) -> MethodParameter:
+def _parameter(
+    name: str, kind: type, default: Any, own: Mapping[str, tuple[Bound, bool]] = MappingProxyType({})
+) -> MethodParameter:
     words: Mapping[type, Literal["int", "bool", "str"]] = {int: "int", bool: "bool", str: "str"}
     word: Literal["float", "int", "bool", "str"] = words.get(kind, "float")
-    bound, searched = BOUNDS.get(name, (None, False))
+    bound, searched = own.get(name) or BOUNDS.get(name) or (None, False)
+    choices = bound is not None and bound.kind == "choice" and name in own
     if word == "bool":
         bound, searched = Bound("bool"), False
-    elif bound is None or (bound.kind != word):
+    elif bound is None or (bound.kind != word and not choices):
         bound, searched = Bound("fixed", value=default), False
     value = float(default) if word == "float" and default is not None else default
     return MethodParameter(name, word, value, bound, searched)
@@ -148,8 +169,8 @@ def _shape(slots: Slots) -> str:
     if slots.gives == "param":
         return "mask" if len(slots.fixed) == 3 and slots.more is None else PLUMBING
     if slots.more is None and weights and slots.gives in ("weight", "any"):
-        known = {2: "two", 3: "three"}
-        return known.get(len(slots.fixed), f"It takes {len(slots.fixed)} models; Optim merges two or more.")
+        known = {1: "one", 2: "two", 3: "three"}
+        return known.get(len(slots.fixed), f"It takes {len(slots.fixed)} models by name; write *models instead.")
     if slots.more is None and len(slots.fixed) == 2 and slots.fixed[0] != "delta" and slots.fixed[1] == "delta":
         return "weight and delta"
     if slots.fixed == ("delta",) and slots.more is None and slots.gives == "delta":

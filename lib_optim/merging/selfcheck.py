@@ -1,12 +1,13 @@
-"""Does the compiled executor still compute what sd_mecha.merge computes? Asked on every opening, in some 50 ms."""
+"""Do the compiled recipe and its fast form compute what sd_mecha.merge computes? Asked on every opening, in 50 ms."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from lib_optim.merging.direct import Direct
 from lib_optim.merging.executor import CompiledRecipe, Program
 from lib_optim.merging.fallback import quiet_progress
 from lib_optim.merging.mecha import sd_mecha
@@ -20,11 +21,23 @@ if TYPE_CHECKING:
 
 __all__ = ["disagreement"]
 
+_Load = Callable[[int, str], "torch.Tensor"]
+_Largest = Callable[[int, str], float]
+
 _SHAPES = {"optim.conv.weight": (6, 4, 3, 3), "optim.linear.weight": (12, 5), "optim.linear.bias": (12,)}
 
 
-def disagreement(row: MethodRow, compiled: CompiledRecipe, models: int, seed: int) -> str | None:
+def disagreement(
+    row: MethodRow, compiled: CompiledRecipe, direct_of: Callable[[_Load, _Largest], Direct], models: int, seed: int
+) -> str | None:
     """Compare the compiled recipe with sd-mecha on small random tensors on the CPU, with other parameters for each.
+
+    Args:
+        row: The merge method.
+        compiled: The recipe.
+        direct_of: Makes its fast form for other models.
+        models: Their number.
+        seed: For stochastic methods.
 
     Returns:
         None if every bit agrees, else why the compiled recipe must not be used, as a clause.
@@ -37,10 +50,20 @@ def disagreement(row: MethodRow, compiled: CompiledRecipe, models: int, seed: in
     try:
         expected = _merged_by_sd_mecha(row, states, values, seed)
         program = Program(lambda model, key: states[model][key], torch.device("cpu"))
-        for key in _SHAPES:
+        direct = direct_of(lambda model, key: states[model][key], lambda model, key: 10.0)
+        every = frozenset(p.name for p in row.method.parameters)
+        usual = frozenset(p.name for p in row.method.parameters if p.searched)
+        for key, shape in _SHAPES.items():
             got = compiled.run(key, values[key], program)
             if not torch.equal(got, expected[key]):
                 return f"the two disagree about {key}"
+            for searched in (every, usual):
+                piece = direct.piece(key, values[key], searched)
+                if piece is not None:
+                    target = torch.empty(shape)
+                    direct.compute(piece, target)
+                    if not torch.equal(target, expected[key].reshape(target.shape)):
+                        return f"the fast form disagrees about {key}"
     except Exception as error:  # noqa: BLE001  whatever it is, the slow way is there
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return None

@@ -14,7 +14,7 @@ from typing import Any
 
 from lib_optim.merging.mecha import merge_registry
 
-__all__ = ["SHAPES", "Shape", "Slots", "slots_of"]
+__all__ = ["SHAPES", "Shape", "Slots", "slots_of", "space_name"]
 
 Builder = Callable[[Any, Sequence[Any], Mapping[str, Any]], Any]
 
@@ -128,6 +128,7 @@ def _triple_sum(method: Any, models: Sequence[Any], parameters: Mapping[str, Any
 
 
 SHAPES: Mapping[str, Shape] = {
+    "one": Shape(_plain, 1, 1),
     "two": Shape(_plain, 2, 2),
     "three": Shape(_plain, 3, 3),
     "any": Shape(_plain, 3, None),
@@ -173,12 +174,12 @@ def slots_of(method: Any) -> Slots | str:
             continue
         if not _is_tensor(kind, torch.Tensor):
             return f"It needs '{name}', which is no model."
-        fixed.append(_space_name(space))
+        fixed.append(space_name(space))
     if any(name not in optional for name in types.kwargs):
         return "It needs a parameter without default."
-    more = _space_name(spaces.vararg) if names.has_varargs() else None
+    more = space_name(spaces.vararg) if names.has_varargs() else None
     parameters = {name: (all_types[name], default) for name, default in optional.items()}
-    return Slots(tuple(fixed), more, _space_name(returned.merge_space), parameters)
+    return Slots(tuple(fixed), more, space_name(returned.merge_space), parameters)
 
 
 def _is_tensor(kind: Any, tensor: type) -> bool:
@@ -188,7 +189,8 @@ def _is_tensor(kind: Any, tensor: type) -> bool:
     return kind is tensor or (len(arguments) == 1 and arguments[0] is tensor)
 
 
-def _space_name(space: Any) -> str:
+def space_name(space: Any) -> str:
+    """Return the merge space that an input takes, or ``any``."""
     from sd_mecha.extensions.merge_spaces import MergeSpace, MergeSpaceSymbol
 
     if isinstance(space, MergeSpaceSymbol):

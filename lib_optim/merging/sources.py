@@ -13,7 +13,7 @@ from lib_optim.plan.header import read_header
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Source", "all_finite"]
+__all__ = ["Source", "all_finite", "largest_of"]
 
 
 class Source:
@@ -108,16 +108,21 @@ class Source:
         return status.st_size, status.st_mtime_ns
 
 
-def all_finite(tensor: torch.Tensor) -> bool:
-    """Tell whether `tensor` holds neither NaN nor infinity, without a temporary of its size where that is possible."""
+def largest_of(tensor: torch.Tensor) -> float:
+    """Return the magnitude of the largest element, infinity if one is infinite or NaN; no temporary of its size."""
     import torch
 
     if tensor.numel() == 0 or not tensor.dtype.is_floating_point:
-        return True
+        return 0.0
     if tensor.element_size() == 1:
         tensor = tensor.to(torch.float16)  # 8-bit floats have no arithmetic
-    low, high = torch.aminmax(tensor)  # both are NaN if anything is
-    return math.isfinite(low.item()) and math.isfinite(high.item())
+    low, high = (end.item() for end in torch.aminmax(tensor))  # both are NaN if anything is
+    return max(abs(low), abs(high)) if math.isfinite(low) and math.isfinite(high) else math.inf
+
+
+def all_finite(tensor: torch.Tensor) -> bool:
+    """Tell whether `tensor` holds neither NaN nor infinity, without a temporary of its size where that is possible."""
+    return math.isfinite(largest_of(tensor))
 
 
 def _config(name: str) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lib_optim.plan.bounds import Bound, Value
 
-__all__ = ["BOUNDS", "DEFAULTS", "EXCLUDED", "PLUMBING", "SETTLED", "TABLE", "Entry"]
+__all__ = ["BOUNDS", "DEFAULTS", "EXCLUDED", "PLUMBING", "ROW_BOUNDS", "SETTLED", "TABLE", "Entry"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,30 @@ TABLE = (
     Entry("truncate_rank", "Low rank difference", "A + alpha·(B − C reduced to `rank`); with two models B − A"),
     Entry("truncate_kronecker", "Kronecker difference",
           "A + alpha·(B − C as one Kronecker product); with two models B − A"),
+    Entry("optim_weighted_subtraction", "Weighted subtraction", "(A − B·alpha·beta) / (1 − alpha·beta)"),
+    Entry("optim_smooth_add", "Smooth add",
+          "A + alpha·(B − C smoothed: median of 3, Gaussian of 1); with two models B − A", "optim_smooth", "delta"),
+    Entry("optim_extract", "Extract",
+          "A + what B − A and C − A share (beta 0) or do not (beta 1), from B (alpha 0) to C (alpha 1)"),
+    Entry("optim_euclidean_add_difference", "Euclidean add difference",
+          "C + (A·(1 − alpha) + B·alpha − C) with sizes √((1 − alpha)·(A − C)² + alpha·(B − C)²)"),
+    Entry("optim_multiply_difference", "Multiply difference",
+          "C ± |A − C|^(1 − alpha)·|B − C|^alpha, with the sign of A·(1 − beta) + B·beta − C"),
+    Entry("optim_similarity_add_difference", "Similarity add difference",
+          "From A + (B − C)·alpha to a weighted sum of A and B, by beta, where their weights are alike"),
+    Entry("optim_distribution_crossover", "Distribution crossover",
+          "Low frequencies of A, high ones of B, in the order of C's weights; they meet at alpha, over a width beta"),
+    Entry("optim_tensor_sum_columns", "Tensor sum, columns",
+          "A with a share `width` of the columns of B from `offset` on"),
+    Entry("optim_cosine_a", "Cosine A (supermerger)",
+          "B·(1 − k) + A·k, k = (likeness − low)/(high − low) − alpha, of columns brought to one length"),
+    Entry("optim_cosine_b", "Cosine B (supermerger)",
+          "B·(1 − k) + A·k, k = (likeness − low)/(high − low) − alpha"),
+    Entry("optim_cosine_sum", "Cosine sum", "A·(1 − k·alpha) + B·k·alpha, k large where columns of A and B are alike"),
+    Entry("optim_cosine_add_difference", "Cosine add difference",
+          "A + (B − C)·k·alpha, k large where columns of A and B are alike"),
+    Entry("optim_self_scale", "Self", "A·alpha, but output projections and norms as they are", shape="one"),
+    Entry("optim_add_noise", "Add noise", "A + alpha·noise, but output projections and norms as they are", shape="one"),
 )  # fmt: skip
 
 PLUMBING = "It is a building block of recipes, no way to merge models."
@@ -122,6 +146,16 @@ SETTLED: Mapping[str, Mapping[str, Value]] = {
     # emphasis only acts there.
     "dropout": {"overlap": 1.0, "overlap_emphasis": 0.0},
 }
+_LIKENESS = {"low": (Bound("float", -1.0, 0.9), False), "high": (Bound("float", 0.95, 1.0), False)}
+# Where a row's own ranges differ from those of the parameter's name.
+ROW_BOUNDS: Mapping[str, Mapping[str, tuple[Bound, bool]]] = {
+    "optim_weighted_subtraction": {"beta": (Bound("float", 0.0, 0.5), True)},  # at alpha·beta = 1 nothing of A is left
+    "optim_extract": {"gamma": (Bound("float", 0.1, 10.0, log=True), True)},
+    "optim_cosine_a": _LIKENESS,
+    "optim_cosine_b": _LIKENESS,
+    "optim_self_scale": {"alpha": (Bound("float", 0.8, 1.2), True)},
+    "optim_add_noise": {"alpha": (Bound("float", 0.0, 0.01), True)},
+}  # fmt: skip
 DEFAULTS: Mapping[str, Mapping[str, Value]] = {
     "sum_twice": {"alpha": 0.5, "beta": 0.5},
     "triple_sum": {"alpha": 0.3, "beta": 0.3},

@@ -32,6 +32,8 @@ class Block:
         follows: A block whose values this one takes unless the guide names it, or None. Keeps the classic
             26 numbers: time embedding with IN00, output layer with the last OUT block (as supermerger does).
         depth: Position along the component from 0 to 1, or None for blocks without one.
+        key: The one tensor that the block stands for, where a guide takes it out of the block that it follows
+            (`lib_optim.plan.refine`); None for all others.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Block:
     patterns: tuple[str, ...]
     follows: str | None
     depth: float | None
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,20 @@ class BlockMap:
         Raises:
             PlanError: There is none; names the nearest.
         """
-        for block in self.blocks:
-            if block.name.casefold() == name.casefold():
-                return block
-        names = [block.name for block in self.blocks]
+        block = self._by_name.get(name.casefold())
+        if block is not None:
+            return block
+        names = [block.name for block in self.blocks if block.key is None]
         raise PlanError(f"'{name}' is not a block of {self.id}.{did_you_mean(name, names)}")
+
+    def chain(self, name: str) -> tuple[str, ...]:
+        """Return the name of a block, then of the one it follows, and so on: whose values it takes, the nearest first.
+
+        Raises:
+            PlanError: There is no such block.
+        """
+        block = self.block(name)
+        return (block.name,) if block.follows is None else (block.name, *self.chain(block.follows))
 
     def of_component(self, component: str) -> tuple[Block, ...]:
         """Return the blocks of `component`, in order."""
@@ -73,6 +85,8 @@ class BlockMap:
 
     def block_of(self, key: str) -> str | None:
         """Return the name of the block that `key` belongs to, or None."""
+        if key in self._by_key:
+            return self._by_key[key]
         for name, pattern in self._compiled:
             if pattern.match(key):
                 return name
@@ -86,6 +100,14 @@ class BlockMap:
             if name is not None:
                 grouped[name].append(key)
         return grouped
+
+    @functools.cached_property
+    def _by_name(self) -> Mapping[str, Block]:
+        return {block.name.casefold(): block for block in reversed(self.blocks)}
+
+    @functools.cached_property
+    def _by_key(self) -> Mapping[str, str]:
+        return {block.key: block.name for block in self.blocks if block.key is not None}
 
     @functools.cached_property
     def _compiled(self) -> tuple[tuple[str, re.Pattern[str]], ...]:

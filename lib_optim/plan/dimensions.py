@@ -50,14 +50,17 @@ class Space(Noun):
         parameters: The searched dimensions, in block order.
         settings: The fixed ones.
         merged_blocks: Blocks that the guide covers; all other keys come from the base unmerged.
+        base_blocks: Those of them that the merge leaves out, because only an adjustment of the base's own tensors
+            is asked for.
     """
 
     parameters: tuple[Parameter, ...]
     settings: tuple[Setting, ...]
     merged_blocks: tuple[str, ...]
+    base_blocks: tuple[str, ...] = ()
 
     def assign(self, values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
-        """Turn one point of the space into ``{method parameter: {block: value}}``, for every merged block.
+        """Turn one point of the space into ``{method parameter: {block: value}}``, for every block it has one in.
 
         Args:
             values: Exactly one value per searched parameter, by name.

@@ -14,7 +14,8 @@ __all__ = ["ComponentGuide", "Group", "Guide", "Strategy"]
 
 @dataclass(frozen=True)
 class Group(Noun):
-    """Blocks that share one value. `blocks` are names, wildcards (``IN*``) or ranges (``IN00-IN05``).
+    """Blocks that share one value. `blocks` are names, wildcards (``IN*``) or ranges (``IN00-IN05``), or tensors:
+    a key, a wildcard over keys (``*.attn1.*``), or one within blocks (``OUT03-OUT06/*attn1*``).
 
     Groups of the same name share one value, in different components too.
     """
@@ -31,7 +32,8 @@ class Strategy(Noun):
         type: ``all``: one parameter per block that no other strategy took ("the rest"). ``select``: one per
             block that matches `blocks`. ``group``: one per entry of `groups`. ``single``: one for all
             blocks that match `blocks` (all of them if empty). ``none``: not merged; kept from the base.
-        blocks: Names, wildcards or ranges, for ``select``, ``single`` and ``none``.
+        blocks: Names, wildcards or ranges, for ``select``, ``single`` and ``none``; tensors as in `Group`. A tensor
+            that a strategy names leaves its block (`lib_optim.plan.refine`).
         groups: For ``group``.
         parameters: Method parameters it concerns; empty means those the method marks as searched.
     """

@@ -46,6 +46,11 @@ class CheckpointHeader:
     metadata: Mapping[str, str]
     file_bytes: int
 
+    @property
+    def floating(self) -> tuple[str, ...]:
+        """Names of the tensors that hold floating-point numbers, in file order."""
+        return tuple(name for name, info in self.tensors.items() if info.dtype.startswith(("F", "BF")))
+
 
 def read_header(path: Path) -> CheckpointHeader:
     """Read and check the header of a ``.safetensors`` file.
@@ -62,6 +67,11 @@ def read_header(path: Path) -> CheckpointHeader:
             prefix = file.read(8)
             if len(prefix) < 8:
                 raise CheckpointError(f"{path.name} is empty or truncated; download or copy it again.")
+            if prefix[:4] == b"GGUF":
+                raise CheckpointError(
+                    f"{path.name} is quantised (GGUF), so its numbers cannot be merged; choose the .safetensors file "
+                    "of this model in fp16, bf16 or fp32."
+                )
             (length,) = struct.unpack("<Q", prefix)
             if length > min(_MAX_HEADER_BYTES, file_bytes - 8):
                 raise CheckpointError(

@@ -1,43 +1,74 @@
-"""How users name several blocks at once."""
+"""How users name several blocks or tensors at once."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lib_optim.plan.blocks import Block
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.nearest import did_you_mean
 
-__all__ = ["match_blocks"]
+__all__ = ["is_key_pattern", "match_blocks", "match_keys"]
+
+
+def is_key_pattern(pattern: str) -> bool:
+    """Tell whether `pattern` means tensors (``*.attn1.*``, ``OUT03-OUT06/*attn1*``) rather than blocks."""
+    return "." in pattern or "/" in pattern
 
 
 def match_blocks(patterns: Iterable[str], blocks: tuple[Block, ...], where: str) -> tuple[str, ...]:
     """Return the names of `blocks` that `patterns` select, in block order.
 
-    A pattern is a name, a wildcard (``IN*``), or a range (``IN00-IN05``); case does not matter.
+    A pattern is a name, a wildcard (``IN*``), or a range (``IN00-IN05``); case does not matter. One that contains a dot
+    is a tensor's key or a wildcard over keys (``*.attn1.*``), and one with a slash such a wildcard within blocks
+    (``OUT03-OUT06/*attn1*``); these select blocks that `lib_optim.plan.refine` made.
 
     Raises:
         PlanError: A pattern that matches nothing; names the nearest block.
     """
-    names = [block.name for block in blocks]
+    order = {block.name: i for i, block in enumerate(blocks)}
+    names = [block.name for block in blocks if block.key is None]
+    keys = [(block.key, block.follows or "") for block in blocks if block.key is not None]
     chosen: set[str] = set()
     problems: list[Problem] = []
     for pattern in patterns:
-        found = _match(pattern.strip(), names)
+        if is_key_pattern(pattern):
+            found, what = match_keys(pattern, keys, names), "tensor"
+        else:
+            found, what = _match(pattern.strip(), names), "block"
         if not found:
-            problems.append(Problem(where, f"'{pattern}' matches no block of {where}.{did_you_mean(pattern, names)}"))
+            problems.append(Problem(where, f"'{pattern}' matches no {what} of {where}.{did_you_mean(pattern, names)}"))
         chosen.update(found)
     if problems:
         raise PlanError(problems)
-    return tuple(name for name in names if name in chosen)
+    return tuple(sorted(chosen, key=order.__getitem__))
 
 
-def _match(pattern: str, names: list[str]) -> list[str]:
+def match_keys(pattern: str, keys: Sequence[tuple[str, str]], names: Sequence[str]) -> list[str]:
+    """Return those `keys`, each with the name of its block, that a pattern for tensors selects.
+
+    Args:
+        pattern: As in `match_blocks`.
+        keys: Tensor and block.
+        names: All names of blocks, in order.
+    """
+    within, slash, wanted = pattern.strip().rpartition("/")
+    if slash:
+        inside = set(_match(within.strip(), names))
+        keys = [(key, block) for key, block in keys if block in inside]
+    wanted = wanted.strip()
+    if not any(sign in wanted for sign in "*?["):
+        return [key for key, _ in keys if key == wanted]
+    matches = re.compile(fnmatch.translate(wanted)).match
+    return [key for key, _ in keys if matches(key)]
+
+
+def _match(pattern: str, names: Sequence[str]) -> list[str]:
     folded = [name.casefold() for name in names]
     span = re.fullmatch(r"(\w+)\s*-\s*(\w+)", pattern)
     if span and span[1].casefold() in folded and span[2].casefold() in folded:
         low, high = sorted((folded.index(span[1].casefold()), folded.index(span[2].casefold())))
-        return names[low : high + 1]
+        return list(names[low : high + 1])
     return [name for name in names if fnmatch.fnmatchcase(name.casefold(), pattern.casefold())]

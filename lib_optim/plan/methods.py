@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lib_optim.plan.bounds import Bound, Value
@@ -22,6 +23,9 @@ class MethodParameter(Noun):
         bound: Where a search looks unless the guide says otherwise; sd-mecha states no ranges, so this
             is ours.
         searched: Whether a guide that names no parameters varies this one.
+        blocks: Blocks that hold the few tensors it acts on, for a parameter that has one value in the whole model
+            and is searched unless the guide fixes it; empty for one that the guide gives to blocks.
+        by_block: Where its default differs from block to block: block to default.
     """
 
     name: str
@@ -29,6 +33,16 @@ class MethodParameter(Noun):
     default: Value | None
     bound: Bound
     searched: bool = True
+    blocks: tuple[str, ...] = ()
+    by_block: Mapping[str, Value] = field(default_factory=dict)
+
+    def default_of(self, blocks: Sequence[str]) -> Value | None:
+        """Return the default of a value that `blocks` share; of different numbers the mean, of other values None."""
+        values = [self.by_block[block] for block in blocks if block in self.by_block]
+        if all(value == values[0] for value in values):
+            return values[0] if values else self.default
+        numbers = [float(value) for value in values if isinstance(value, float)]
+        return sum(numbers) / len(numbers) if len(numbers) == len(values) else None
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,10 @@ class MergeMethod(Noun):
         max_models: Most models, or None for any number.
         parameters: What can be varied or fixed.
         stochastic: Draws random numbers; its seed comes from the plan.
+        blocks: Blocks that are merged whether or not the guide varies something in them; empty for a method that
+            merges only what the guide names. A guide's ``none`` keeps a block in any case.
+        recipe: The text it was read from, for a method made of a recipe.
+        adjusted: Whether the layer adjustment follows the merge.
     """
 
     id: str
@@ -52,6 +70,9 @@ class MergeMethod(Noun):
     max_models: int | None
     parameters: tuple[MethodParameter, ...]
     stochastic: bool = False
+    blocks: tuple[str, ...] = ()
+    recipe: str = ""
+    adjusted: bool = False
 
     def takes(self, models: int) -> bool:
         """Tell whether the method takes this many models."""

@@ -43,15 +43,18 @@ class Owners:
 
     def label(self, parameter: str, block: str) -> str | None:
         """Return what sets `parameter` in `block`, itself or as the follower of another; None if nothing does."""
-        leader = self.map.block(block).follows or block
-        return self.owner.get((parameter, block)) or self.owner.get((parameter, leader))
+        owners = (self.owner.get((parameter, name)) for name in self.map.chain(block))
+        return next((owner for owner in owners if owner is not None), None)
 
     def merges(self, block: Block) -> bool:
         """Tell whether `block` is merged at all."""
-        if block.name in self.kept:
-            return False
-        leader = block.follows
-        return self.names(block.name) or (leader is not None and leader not in self.kept and self.names(leader))
+        own = {block.name} if block.key is None else {block.name, block.follows}  # a tensor is part of its block
+        for name in self.map.chain(block.name):
+            if name in self.kept:
+                return False
+            if self.names(name) or (name in own and name in self.method.blocks):
+                return True
+        return False
 
     def _say(self, sentence: str) -> None:
         self.problems.append(Problem("guide", sentence))
@@ -141,7 +144,7 @@ class Owners:
 
     def _parameters(self, strategy: Strategy) -> list[MethodParameter]:
         if not strategy.parameters:
-            return [p for p in self.method.parameters if p.searched]
+            return [p for p in self.method.parameters if p.searched and not p.blocks]
         chosen = []
         for name in strategy.parameters:
             parameter = self.method.parameter(name)
@@ -150,6 +153,11 @@ class Owners:
                 self._say(
                     f"'{name}' is not a parameter of {self.method.id} ({', '.join(known) or 'it has none'})."
                     f"{did_you_mean(name, known)}",
+                )
+            elif parameter.blocks:
+                self._say(
+                    f"'{name}' has one value in the whole model, so no strategy takes it; it is searched by itself, "
+                    "and the guide's bounds may narrow or fix it."
                 )
             else:
                 chosen.append(parameter)

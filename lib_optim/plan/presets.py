@@ -106,6 +106,9 @@ PRESETS: tuple[Preset, ...] = (
     ),
 )
 
+_UNCHANGED = Preset("unchanged", lambda x: 0.0)
+"""No curve: the point of all defaults, which is a recipe as it was written, or an adjustment that changes nothing."""
+
 
 def preset(name: str) -> Preset:
     """Return the preset called `name`.
@@ -113,7 +116,7 @@ def preset(name: str) -> Preset:
     Raises:
         PlanError: There is none; names the nearest.
     """
-    for row in PRESETS:
+    for row in (_UNCHANGED, *PRESETS):
         if row.name.casefold() == name.casefold():
             return row
     raise PlanError(f"There is no preset '{name}'.{did_you_mean(name, [row.name for row in PRESETS])}")
@@ -124,9 +127,10 @@ def preset_values(row: Preset, space: Space, blocks: BlockMap) -> dict[str, Valu
 
     A parameter that spans several blocks takes the mean over them, in steps the nearest step. Parameters other
     than the mixing weight take the method's default. It does not fit if a value lies out of bounds, a choice
-    lacks it, a default is missing, or the space has no mixing weight at all.
+    lacks it, a default is missing, or the space has no mixing weight at all; ``unchanged``, where it has one.
     """
-    if not any(p.method_parameter in MIXING_PARAMETERS for p in space.parameters):
+    mixing = any(p.method_parameter in MIXING_PARAMETERS for p in space.parameters)
+    if mixing == (row is _UNCHANGED):
         return None
     values: dict[str, Value] = {}
     for parameter in space.parameters:
@@ -142,6 +146,7 @@ def _value(row: Preset, parameter: Parameter, blocks: BlockMap) -> Value | None:
         return parameter.default
     members = [blocks.block(name) for name in parameter.blocks]
     # A block that follows another counts only where it is alone: then it takes its leader's place on the curve.
-    leaders = [block for block in members if block.follows is None] or [blocks.block(b.follows or "") for b in members]
+    leaders = [block for block in members if block.follows is None]
+    leaders = leaders or [blocks.block(blocks.chain(block.name)[-1]) for block in members]
     weights = [row.base if block.depth is None else row.curve(block.depth) for block in leaders]
     return parameter.bound.nearest(min(max(sum(weights) / len(weights), 0.0), 1.0))

@@ -12,6 +12,7 @@ from lib_optim.plan.guide import Guide
 from lib_optim.plan.noun import Noun
 from lib_optim.plan.payload import MAX_SEED, Payload
 from lib_optim.plan.scorers import ScorerSpec
+from lib_optim.plan.starts import StartPoint
 
 __all__ = ["Budget", "ModelRef", "RunPlan", "SamplerSpec", "SaveSpec"]
 
@@ -39,11 +40,15 @@ class SamplerSpec(Noun):
         id: ``auto`` or a row of the sampler registry.
         options: Options of that sampler.
         presets: Names of the presets tried first, in this order; those that do not fit are left out.
+        start: The user's own block weights, tried before the presets.
     """
 
     id: str = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
-    presets: tuple[str, ...] = ("all A", "all B", "half", "GRAD_V", "GRAD_A", "SMOOTHSTEP", "REVERSE_SMOOTHSTEP")
+    presets: tuple[str, ...] = (
+        "unchanged", "all A", "all B", "half", "GRAD_V", "GRAD_A", "SMOOTHSTEP", "REVERSE_SMOOTHSTEP",
+    )  # fmt: skip
+    start: tuple[StartPoint, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,10 +60,22 @@ class Budget(Noun):
 
 @dataclass(frozen=True)
 class SaveSpec(Noun):
-    """How the winner is written. `dtype` of floating tensors; `checkpoint` False keeps only the recipe."""
+    """How the winner is written.
+
+    Attributes:
+        dtype: Of the weights.
+        checkpoint: False keeps only the recipe.
+        pruned: Leave out what no program needs to make images (EMA copies, the optimizer's state); False keeps
+            everything that the base's file holds.
+        vae: A VAE file, absolute, to be stored instead of the base's VAE; empty keeps that.
+        fix_clip: Store CLIP's position ids as whole numbers 0 to 76 where the base's are broken.
+    """
 
     dtype: Literal["fp16", "bf16", "fp32"] = "fp16"
     checkpoint: bool = True
+    pruned: bool = False
+    vae: str = ""
+    fix_clip: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,9 @@ class RunPlan(Noun):
         budget: When to end.
         save: What happens to the winner.
         seed: Root of every random choice of the run, 0 to 2**32 - 1.
+        recipe: For the method ``recipe``: the text (``.mecha``) whose graph is merged. `models` are then its models, in
+            the order in which `lib_optim.merging.graph` finds them; their files may have other names by now.
+        adjust: Search the layer adjustment (`lib_optim.plan.adjust`) too, on top of the merge.
     """
 
     name: str
@@ -88,6 +108,8 @@ class RunPlan(Noun):
     budget: Budget = field(default_factory=Budget)
     save: SaveSpec = field(default_factory=SaveSpec)
     seed: int = 0
+    recipe: str = ""
+    adjust: bool = False
 
     def with_drawn_seeds(self) -> RunPlan:
         """Return the plan with every payload seed and variation seed of -1 replaced by one derived from `seed`."""

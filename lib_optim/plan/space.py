@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.bounds import Bound, Value
@@ -43,10 +43,16 @@ class _Dimension:
     parameter: MethodParameter
     blocks: list[str]
     owned: bool
+    places: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
-        return f"{self.label}_{self.parameter.name}"
+        # What has one value in the whole model needs no block in its name.
+        return self.parameter.name if self.parameter.blocks else f"{self.label}_{self.parameter.name}"
+
+    @property
+    def default(self) -> Value | None:
+        return self.parameter.default_of(self.places or self.blocks)
 
 
 class _Builder:
@@ -73,10 +79,14 @@ class _Builder:
             self._nothing_left(merged, searched)
         if self.problems:
             raise PlanError(self.problems)
+        adjusted = {name for parameter in self.method.parameters for name in parameter.blocks}
+        adjusted |= {block.name for block in self.map.blocks if block.key is not None and block.follows in adjusted}
+        base = tuple(block.name for block in self.map.blocks if block.name in adjusted - set(merged))
+        everything = tuple(block.name for block in self.map.blocks if block.name in {*merged, *base})
         order = {block.name: i for i, block in enumerate(self.map.blocks)}
         searched = [replace(p, blocks=tuple(sorted(p.blocks, key=order.__getitem__))) for p in searched]
         searched.sort(key=lambda p: order[p.blocks[0]])
-        return Space(tuple(searched), tuple(settings), merged)
+        return Space(tuple(searched), tuple(settings), everything, base)
 
     def _say(self, where: str, sentence: str) -> None:
         self.problems.append(Problem(where, sentence))
@@ -85,9 +95,9 @@ class _Builder:
         wanted = any(s.type != "none" for component in self.guide.components for s in component.strategies)
         if wanted and not self.method.parameters:
             self._say("guide", f"{self.method.title} has nothing to search: it takes no parameters; choose another.")
-        elif wanted and not self.owners.owner:
+        elif wanted and not self.owners.owner and not searched:
             self._say("guide", f"Nothing of {self.method.title} is searched: name one of its parameters in the guide.")
-        elif not merged:
+        elif not merged and not searched:
             self._say("guide", "Nothing is merged: every component is left out or set to none; choose what to vary.")
         elif not searched:
             self._say("guide", "Nothing is left to search: every parameter is fixed; free at least one.")
@@ -97,12 +107,19 @@ class _Builder:
     def _dimensions(self, merged: tuple[str, ...]) -> list[_Dimension]:
         found: dict[str, _Dimension] = {}
         for parameter in self.method.parameters:
-            for name in merged:
-                leader = self.map.block(name).follows or name
+            for name in () if parameter.blocks else merged:
+                chain = self.map.chain(name)
+                # What only follows counts as the block that it is a part of.
+                place = chain[1] if self.map.block(name).key is not None and not self.owners.names(name) else name
                 label = self.owners.label(parameter.name, name)
-                rest = name if self.owners.names(name) else leader
+                rest = place if self.owners.names(place) or parameter.by_block else chain[-1]
                 dimension = _Dimension(label or rest, parameter, [], label is not None)
-                found.setdefault(dimension.name, dimension).blocks.append(name)
+                dimension = found.setdefault(dimension.name, dimension)
+                dimension.blocks.append(name)
+                dimension.places.append(place)
+            if parameter.blocks:
+                owned = parameter.searched or parameter.name.casefold() in self.bounds
+                found[parameter.name] = _Dimension(parameter.name, parameter, list(parameter.blocks), owned)
         return list(found.values())
 
     def _settle(
@@ -111,17 +128,17 @@ class _Builder:
         parameter, name, blocks = dimension.parameter, dimension.name, tuple(dimension.blocks)
         bound = self._bound(dimension)
         if bound is None and not dimension.owned:
-            if parameter.default is None:
+            if dimension.default is None:
                 self._say("guide", f"{parameter.name} of {self.method.id} has no default; fix it or search it.")
             else:
-                settings.append(Setting(name, parameter.default, parameter.name, blocks))
+                settings.append(Setting(name, dimension.default, parameter.name, blocks))
             return
         bound = bound or parameter.bound
         problem = bound.problem() or _kind_problem(parameter, bound)
         if problem is not None:
             self._say(f"guide.bounds.{name}", f"The bound {bound} of {name} cannot be used: {problem}.")
         elif bound.kind not in ("fixed", "same"):
-            searched.append(Parameter(name, bound, parameter.name, blocks, parameter.default))
+            searched.append(Parameter(name, bound, parameter.name, blocks, dimension.default))
         else:
             value = bound.value if bound.value is not None else ""
             # A word can't be a tie to another word: it is the value itself.
@@ -134,17 +151,21 @@ class _Builder:
     def _candidates(self, dimension: _Dimension) -> Iterator[str]:
         """Yield every key under which the guide may bound this dimension, the most specific first."""
         name, parameter = dimension.name.casefold(), dimension.parameter.name.casefold()
+        if dimension.parameter.blocks:
+            yield parameter
+            return
         names = [name]
         if dimension.owned:
             names.append(dimension.label.casefold())
-            leaders = [block for block in dimension.blocks if self.map.block(block).follows is None]
-            alone = leaders or dimension.blocks
+            alone = [b for b in dimension.blocks if not set(self.map.chain(b)[1:]) & set(dimension.blocks)]
             if len(alone) == 1:
                 names.append(alone[0].casefold())
         yield from names
         for key in sorted((k for k in self.bounds if any(sign in k for sign in WILDCARDS)), key=len, reverse=True):
             # What nothing searches is meant only where it is named: IN*: 0..1 must not reach the method's switches.
-            if (dimension.owned or key.endswith(parameter)) and any(fnmatch.fnmatchcase(n, key) for n in names):
+            # M* means blocks, although the keys of tensors begin with "model." too.
+            meant = (n for n in names if "." not in n or "." in key or key.startswith("*"))
+            if (dimension.owned or key.endswith(parameter)) and any(fnmatch.fnmatchcase(n, key) for n in meant):
                 yield key
         yield parameter
 
@@ -165,7 +186,7 @@ class _Builder:
     def _unused_bounds(self, dimensions: list[_Dimension]) -> None:
         setter = {}
         for dimension in dimensions:
-            for block in dimension.blocks:
+            for block in () if dimension.parameter.blocks else dimension.blocks:
                 setter[f"{block}_{dimension.parameter.name}".casefold()] = dimension.name
                 setter.setdefault(block.casefold(), dimension.name)
         names = [dimension.name for dimension in dimensions] + [block.name for block in self.map.blocks]

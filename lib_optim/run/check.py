@@ -9,16 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib_optim.hosts.base import Checkpoint, Host
-from lib_optim.merging.methods import merge_method
-from lib_optim.plan.architectures import ARCHITECTURES, Architecture, architecture_of
+from lib_optim.merging.compose import plan_method
+from lib_optim.merging.user_methods import METHODS_FOLDER, load_user_methods
+from lib_optim.plan.architectures import Architecture
 from lib_optim.plan.blocks import BlockMap, block_map
 from lib_optim.plan.errors import CheckpointError, PlanError, Problem
 from lib_optim.plan.header import CheckpointHeader, read_header
 from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.payload import ImageJob, jobs_of
+from lib_optim.plan.refine import refined_for
 from lib_optim.plan.run_plan import RunPlan
 from lib_optim.plan.space import Space, space_of
+from lib_optim.plan.starts import start_notes, start_problems
+from lib_optim.run.check_models import architecture_for, shape_problems
+from lib_optim.run.check_save import save_size
 from lib_optim.run.check_settings import settings_problems
+from lib_optim.run.notes import notes_of
 
 __all__ = ["PlanCheck", "Resolved", "check_plan"]
 
@@ -56,6 +62,7 @@ class PlanCheck:
         warnings: What the user should know and may ignore.
         merged_bytes: Size of the tensors that each trial writes, as stored in A's file.
         image_bytes: Rough size of all images of the run.
+        notes: What is so about the models, and what the merge does about it.
     """
 
     problems: tuple[Problem, ...]
@@ -63,6 +70,7 @@ class PlanCheck:
     warnings: tuple[str, ...] = ()
     merged_bytes: int = 0
     image_bytes: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def images_per_trial(self) -> int:
@@ -73,15 +81,17 @@ class PlanCheck:
 def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     """Look at everything in `plan`, and name every problem, a sentence each. Reads headers only; any thread."""
     plan = plan.with_drawn_seeds()
+    load_user_methods(host.paths().data / METHODS_FOLDER)
     problems = list(settings_problems(plan, host, scorers_dir))
     headers = _headers(plan, problems)
-    architecture = _architecture(headers, host, problems) if headers else None
-    method = _method(plan, problems)
+    architecture = architecture_for(headers, host, problems) if headers else None
+    method = _method(plan, architecture, headers, problems)
     base = _base(plan, host, problems)
     if architecture is None or method is None or base is None or architecture.block_map is None:
         return PlanCheck(tuple(problems))
     blocks = block_map(architecture.block_map)
     try:
+        blocks = refined_for(plan.guide, blocks, headers[0].floating)
         space = space_of(plan.guide, method, blocks)
     except PlanError as error:
         problems.extend(error.problems)
@@ -92,19 +102,26 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     models = tuple(Path(model.path) for model in plan.models)
     resolved = Resolved(plan, base, models, tuple(headers), architecture, blocks, method, space, jobs)
     problems.extend(_capabilities(resolved, host))
+    problems.extend(shape_problems(headers, blocks, space))
+    problems.extend(start_problems(plan.sampler.start, space, blocks))
     tensors = headers[0].tensors
     merged = sum(info.nbytes for key, info in tensors.items() if blocks.block_of(key) in space.merged_blocks)
     pixels = sum(job.payload.width * job.payload.height for job in resolved.jobs)
     images = int(plan.budget.trials * pixels * _BYTES_PER_PIXEL)
-    saved = sum(info.nbytes for info in tensors.values()) if plan.save.checkpoint else 0
+    saved = save_size(plan.save, headers[0], architecture, resolved.components, problems)
     if countable:
         problems.extend(_disk(host, images, saved))
-    return PlanCheck(tuple(problems), resolved if not problems else None, tuple(_warnings(resolved)), merged, images)
+    return PlanCheck(
+        tuple(problems), resolved if not problems else None, tuple(_warnings(resolved)), merged, images,
+        tuple(note.sentence for note in notes_of(resolved) if note.kind == "note"),
+    )  # fmt: skip
 
 
 def _headers(plan: RunPlan, problems: list[Problem]) -> list[CheckpointHeader]:
-    if len(plan.models) < 2:
-        problems.append(Problem("models", "A merge needs at least two models; choose model A and model B."))
+    least = _fewest_models(plan)
+    if len(plan.models) < least:
+        needs = "A merge needs at least two models; choose model A and model B." if least > 1 else "Choose model A."
+        problems.append(Problem("models", needs))
     paths = [Path(model.path).resolve() for model in plan.models]
     problems.extend(
         Problem("models", f"{path.name} is chosen twice; choose different models.")
@@ -117,43 +134,25 @@ def _headers(plan: RunPlan, problems: list[Problem]) -> list[CheckpointHeader]:
             headers.append(read_header(Path(model.path)))
         except CheckpointError as error:
             problems.append(Problem(f"models[{i}]", str(error)))
-    return headers if len(headers) == len(plan.models) and len(headers) >= 2 else []
+    return headers if len(headers) == len(plan.models) and len(headers) >= least else []
 
 
-def _architecture(headers: list[CheckpointHeader], host: Host, problems: list[Problem]) -> Architecture | None:
-    found = []
-    for i, header in enumerate(headers):
-        try:
-            found.append(architecture_of(header))
-        except CheckpointError as error:
-            problems.append(Problem(f"models[{i}]", str(error)))
-    if len(found) < len(headers):
-        return None
-    if len({architecture.id for architecture in found}) > 1:
-        listed = ", ".join(f"{h.path.name} is {a.title}" for h, a in zip(headers, found, strict=True))
-        problems.append(Problem("models", f"Models of different architectures cannot be merged: {listed}."))
-        return None
-    architecture = found[0]
-    supported = [row.title for row in ARCHITECTURES if row.id in host.capabilities().architectures and row.block_map]
-    if architecture.block_map is None or architecture.id not in host.capabilities().architectures:
-        problems.append(
-            Problem(
-                "models",
-                f"{headers[0].path.name} is {architecture.title}, which Optim cannot merge in {host.title} yet; it can "
-                f"merge {' and '.join(dict.fromkeys(supported))}.",
-            )
-        )
-        return None
-    return architecture
-
-
-def _method(plan: RunPlan, problems: list[Problem]) -> MergeMethod | None:
+def _fewest_models(plan: RunPlan) -> int:
     try:
-        method = merge_method(plan.method)
+        return min(plan_method(plan).min_models, 2)
+    except PlanError:  # named where the method is looked up
+        return 2
+
+
+def _method(
+    plan: RunPlan, architecture: Architecture | None, headers: list[CheckpointHeader], problems: list[Problem]
+) -> MergeMethod | None:
+    try:
+        method = plan_method(plan, architecture, headers[0].tensors if headers else ())
     except PlanError as error:
         problems.append(Problem("method", str(error)))
         return None
-    if len(plan.models) >= 2 and not method.takes(len(plan.models)):
+    if len(plan.models) >= min(method.min_models, 2) and not method.takes(len(plan.models)):
         most = method.max_models
         wanted = f"{method.min_models}" if most == method.min_models else f"{method.min_models} to {most or 'any'}"
         problems.append(Problem("method", f"{method.title} takes {wanted} models, but {len(plan.models)} are chosen."))
@@ -219,15 +218,6 @@ def _room(folder: Path, size: int, what: str) -> Iterator[Problem]:
 
 
 def _warnings(resolved: Resolved) -> Iterator[str]:
-    base = resolved.headers[0].tensors
-    for header in resolved.headers[1:]:
-        missing = [
-            key
-            for key in base
-            if resolved.blocks.block_of(key) in resolved.space.merged_blocks and key not in header.tensors
-        ]
-        if missing:
-            yield (
-                f"{header.path.name} lacks {len(missing)} of the merged tensors (such as {missing[0]}); there the "
-                f"merge keeps those of {resolved.models[0].name}."
-            )
+    for point in resolved.plan.sampler.start:
+        yield from start_notes(point, resolved.space, resolved.blocks)
+    yield from (note.sentence for note in notes_of(resolved) if note.kind == "warning")

@@ -16,7 +16,7 @@ from typing import Any
 from lib_optim.plan.errors import PlanError, RunError, StoreError
 from lib_optim.plan.run_plan import RunPlan
 
-__all__ = ["RunFolder", "list_runs", "write_atomic"]
+__all__ = ["RunFolder", "file_name", "list_runs", "write_atomic"]
 
 _WINDOWS_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 
@@ -50,7 +50,7 @@ class RunFolder:
         Raises:
             StoreError: It cannot be made.
         """
-        stem = f"{time.strftime('%Y-%m-%d')}-{_file_name(name)}"
+        stem = f"{time.strftime('%Y-%m-%d')}-{file_name(name)}"
         try:
             outputs.mkdir(parents=True, exist_ok=True)
             for suffix in ("", *(f"-{n}" for n in range(2, 10_000))):
@@ -166,7 +166,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise StoreError(f"{path.name} cannot be written ({error.strerror or error}); is the disk full?") from error
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
     """Return `name` as a folder name that every operating system takes, at most 60 characters."""
     cleaned = re.sub(r"[^\w.-]+", "-", name, flags=re.UNICODE).strip("-. ")[:60] or "run"
     return f"run-{cleaned}" if _WINDOWS_RESERVED.match(cleaned) else cleaned

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from lib_optim.hosts.base import Host
-from lib_optim.merging.hashing import sha256_of
-from lib_optim.plan.errors import OptimError, PlanError, RunError, StoreError
-from lib_optim.plan.run_plan import ModelRef, RunPlan
+from lib_optim.plan.errors import PlanError, RunError, StoreError
+from lib_optim.plan.records import Trial
+from lib_optim.plan.run_plan import RunPlan, SaveSpec
 from lib_optim.run.check import PlanCheck, Resolved, check_plan
 from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder, list_runs
-from lib_optim.run.saving import save_trial
+from lib_optim.run.recorded import found_model, recorded_trial
+from lib_optim.run.saving import Saved, save_trial
 from lib_optim.run.store import Store
 from lib_optim.run.view import RunState, RunView
+from lib_optim.run.weights import block_weights
 from lib_optim.run.worker import RunWorker
 
 __all__ = ["RunManager"]
@@ -97,7 +99,7 @@ class RunManager:
             plan = folder.read_plan()
             if trials is not None:
                 plan = dataclasses.replace(plan, budget=dataclasses.replace(plan.budget, trials=trials))
-            plan = dataclasses.replace(plan, models=tuple(self._found(model) for model in plan.models))
+            plan = dataclasses.replace(plan, models=tuple(found_model(model, self.host) for model in plan.models))
             self._launch(self._resolve(plan), folder)
             return folder.name
 
@@ -148,19 +150,32 @@ class RunManager:
             raise RunError("No run is going on; resume the run to score its images.")
         worker.history.score(trial, image, value, request)
 
-    def save_trial(self, number: int) -> str:
-        """Save the merge of any trial of the open or last run as a checkpoint; return its path. Takes seconds.
+    def save_trial(self, number: int, save: SaveSpec | None = None, name: str = "", folder: str = "") -> Saved:
+        """Save the merge of any trial of any run as a checkpoint. Takes seconds.
+
+        Args:
+            number: The trial.
+            save: How; as its plan says if None.
+            name: Of the file, without ending; after run and trial if empty.
+            folder: The run; the open or last one if empty.
 
         Raises:
             RunError: No run was opened, or there is no such trial.
             OptimError: It cannot be saved.
         """
-        worker, trial = self._worker, self.view.trial(number)
-        if worker is None or trial is None:
-            raise RunError(f"The open run has no trial {number}; resume a run to save one of its trials.")
-        target = str(save_trial(worker.context.resolved, trial, worker.folder, self.host))
-        self.view.add_saved(target)
-        return target
+        resolved, run, trial, infotext = self._trial(number, folder)
+        saved = save_trial(resolved, trial, run, self.host, save, name, infotext)
+        self.view.add_saved(str(saved.path), saved.notes)
+        return saved
+
+    def block_weights(self, number: int, folder: str = "") -> dict[str, dict[str, str]]:
+        """Return the block weights of any trial as other programs write them, by method parameter and form.
+
+        Raises:
+            RunError, OptimError: As `save_trial`.
+        """
+        resolved, _, trial, _ = self._trial(number, folder)
+        return block_weights(resolved, trial)
 
     def snapshot(self, since: int = 0, also: Sequence[int] = ()) -> dict[str, Any]:
         """Return the state of the run as JSON (see `RunView.snapshot`); `also`: more trials whose images are wanted."""
@@ -216,6 +231,17 @@ class RunManager:
         if self.active and self._worker is not None:
             raise RunError(f"The run {self._worker.folder.name} is going on; stop it first, or wait for its end.")
 
+    def _trial(self, number: int, folder: str) -> tuple[Resolved, RunFolder, Trial, str]:
+        worker = self._worker
+        if worker is None or folder not in ("", worker.folder.name):
+            if not folder:
+                raise RunError("No run is open; resume one to use its trials.")
+            return recorded_trial(self.host, self.scorers_dir, folder, number)
+        trial = self.view.trial(number)
+        if trial is None:
+            raise RunError(f"The open run has no trial {number}; choose one that it has made.")
+        return worker.context.resolved, worker.folder, trial, self.view.infotext(number)
+
     def _resolve(self, plan: RunPlan) -> Resolved:
         check = self.check(plan)
         if check.problems or check.resolved is None:
@@ -246,16 +272,3 @@ class RunManager:
             self._worker = worker = RunWorker(context)
             worker.at_end(stack.pop_all().close)
             worker.start()
-
-    def _found(self, model: ModelRef) -> ModelRef:
-        """Return `model`, found again by its hash if its file moved."""
-        if Path(model.path).is_file() or not model.sha256:
-            return model
-        cache = self.host.paths().data / "hashes.json"
-        for checkpoint in self.host.checkpoints(refresh=True):
-            with contextlib.suppress(OSError, OptimError):
-                if (checkpoint.sha256 or sha256_of(checkpoint.path, cache)) == model.sha256:
-                    return dataclasses.replace(model, path=str(checkpoint.path), title=checkpoint.title)
-        raise PlanError(
-            f"{Path(model.path).name} is gone, and no other file has its SHA-256 {model.sha256[:10]}…; put it back."
-        )

@@ -121,10 +121,13 @@ def _cell(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "@", "\t") else cell
 
 
-def save_metadata(resolved: Resolved, trial: Trial, folder: RunFolder, recipe: str) -> Mapping[str, str]:
+def save_metadata(
+    resolved: Resolved, trial: Trial, folder: RunFolder, recipe: str, stored: Mapping[str, object]
+) -> Mapping[str, str]:
     """Return our own metadata of a saved checkpoint; the merging package adds recipe text and ancestors.
 
-    ``recipe`` (its digest), ``models`` (their SHA-256) and ``dtype`` say which merge the file holds.
+    ``recipe`` (its digest), ``models`` (their SHA-256) and what `stored` says of the file (``dtype`` …) tell which
+    merge it holds.
     """
     content = {
         "run": folder.name,
@@ -134,7 +137,7 @@ def save_metadata(resolved: Resolved, trial: Trial, folder: RunFolder, recipe: s
         "method": resolved.method.id,
         "recipe": recipe,
         "models": [model.sha256 for model in resolved.plan.models],
-        "dtype": resolved.plan.save.dtype,
+        **stored,
         "guide": resolved.plan.guide.to_json(),
         "version": __version__,
     }

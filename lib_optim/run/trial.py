@@ -114,7 +114,7 @@ class TrialRunner:
             raise MergeError(
                 f"The host refused {len(report.refused)} tensors of the merge, such as {report.refused[0]}."
             )
-        missing = len(merger.keys) - len(report.written)
+        missing = len(merger.keys) - len(report.written) - len(report.kept)
         if missing:
             raise MergeError(f"{missing} tensors of the merge were not written; the trial would not show its recipe.")
         self._add("merge", time.perf_counter() - started)

@@ -42,6 +42,7 @@ class RunView:
         self._swap_seconds: float | None = None
         self._waiting: set[tuple[int, int]] = set()
         self._saved: list[str] = []
+        self._saved_notes: dict[str, list[str]] = {}
         self._errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
 
     def open_run(self, run: Mapping[str, Any], jobs: Sequence[ImageJob]) -> None:
@@ -109,12 +110,18 @@ class RunView:
             self._waiting = set(waiting)
             self.revision += 1
 
-    def add_saved(self, path: str) -> None:
-        """Add a saved file."""
+    def add_saved(self, path: str, notes: Sequence[str] = ()) -> None:
+        """Add a saved file, and what the user should know of it."""
         with self._guard:
             if path not in self._saved:
                 self._saved.append(path)
+            self._saved_notes[path] = list(notes)
             self.revision += 1
+
+    def infotext(self, trial: int) -> str:
+        """Return the infotext of an image of `trial`, or an empty string."""
+        with self._guard:
+            return next((image.infotext for image in self._images.get(trial, {}).values() if image.infotext), "")
 
     @property
     def best(self) -> Trial | None:
@@ -167,6 +174,7 @@ class RunView:
                 },
                 "waiting": sorted([trial, image] for trial, image in self._waiting),
                 "saved": list(self._saved),
+                "saved_notes": {path: notes for path, notes in self._saved_notes.items() if notes},
                 "errors": list(self._errors),
             }
 

@@ -278,7 +278,8 @@ class RunWorker:
         if self.context.resolved.plan.save.checkpoint and self.context.opened:
             self.view.set_state("stopping", f"Saving the best merge (trial {best.number}) …")
             with self._logged("saving the best merge"):
-                target = save_trial(self.context.resolved, best, self.folder, self.context.host)
-                self.view.add_saved(str(target))
-                saved = f" Saved as {target.name}."
+                infotext = self.view.infotext(best.number)
+                made = save_trial(self.context.resolved, best, self.folder, self.context.host, infotext=infotext)
+                self.view.add_saved(str(made.path), made.notes)
+                saved = f" Saved as {made.path.name}."
         return f"{done}. Best: trial {best.number} with {best.value:.4g}.{saved}"

@@ -8,7 +8,7 @@ from typing import Any
 from lib_optim.plan.errors import PlanError, Problem, ScorerError
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.scorers import MANUAL
-from lib_optim.scoring import clipscore, imagereward, similarity, technical
+from lib_optim.scoring import clipscore, demo, imagereward, similarity, technical
 from lib_optim.scoring.base import OptionRow, Scorer, ScorerRow
 
 __all__ = ["scorer_row", "scorer_rows"]
@@ -119,6 +119,21 @@ _ROWS: tuple[ScorerRow, ...] = (
         build=similarity.build,
         devices=("cpu",),
         check=similarity.check,
+    ),
+    ScorerRow(
+        id="demo",
+        title="Demo: shapes and colours",
+        measures="Whether a picture of the demo checkpoints shows the thing, colour, place, time and style it should.",
+        fooled_by="Everything but the demo payloads: it knows their words and their drawn pictures, and nothing else.",
+        reads_prompt=True,
+        typical=(0.2, 1.0),
+        licence="MIT (our own, tools/demo_pair)",
+        memory=0,
+        weights=(),
+        packages=(),
+        options=(),
+        build=demo.build,
+        check=demo.check,
     ),
     ScorerRow(
         id=MANUAL,

@@ -1,4 +1,4 @@
-"""The search: presets first, then a sampler, over an Optuna study that is only a projection of the run.
+"""The search: starts and presets first, then a sampler, over an Optuna study that is only a projection of the run.
 
 For each suggestion the study is built anew from the finished trials, and the sampler gets a seed derived from
 the pass seed and the trial number. So a suggestion depends on nothing but seed, number and history: a resumed
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from lib_optim.plan.presets import preset, preset_values
 from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import SamplerSpec
 from lib_optim.plan.space import Space
+from lib_optim.plan.starts import start_values
 from lib_optim.search.samplers import build_sampler, resolve_auto
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ __all__ = ["Search", "Suggestion"]
 
 @dataclass(frozen=True)
 class Suggestion:
-    """The next point to try, and where it comes from (``preset: half``, ``sampler: tpe``)."""
+    """The next point to try, and where it comes from (``start: mine``, ``preset: half``, ``sampler: tpe``)."""
 
     values: Mapping[str, Value]
     origin: str
@@ -43,11 +44,11 @@ class Search:
     Args:
         space: What may be proposed.
         blocks: The block map, for presets.
-        sampler: Which sampler and presets.
+        sampler: Which sampler, starts and presets.
         seed: The pass seed.
 
     Raises:
-        PlanError: Unknown sampler, option or preset.
+        PlanError: Unknown sampler, option or preset, or a start that does not fit the space.
     """
 
     def __init__(self, space: Space, blocks: BlockMap, sampler: SamplerSpec, seed: int) -> None:
@@ -55,7 +56,8 @@ class Search:
         self._seed = seed
         self._sampler = resolve_auto(sampler, space)
         build_sampler(self._sampler, 0)
-        self._presets = _distinct_presets(sampler.presets, space, blocks)
+        self._starts = {f"start: {point.name}": start_values(point, space, blocks) for point in sampler.start}
+        self._presets = _distinct_presets(sampler.presets, space, blocks, self._starts.values())
         self._trials: dict[int, Trial] = {}
         self._frozen: dict[int, optuna.trial.FrozenTrial] = {}
 
@@ -77,9 +79,10 @@ class Search:
     def suggest(self, number: int) -> Suggestion:
         """Return the point for trial `number`; the same history gives the same answer."""
         tried = {trial.origin for trial in self._trials.values()}
-        for name, values in self._presets.items():
-            if f"preset: {name}" not in tried:
-                return Suggestion(values, f"preset: {name}")
+        first = {**self._starts, **{f"preset: {name}": values for name, values in self._presets.items()}}
+        for origin, values in first.items():
+            if origin not in tried:
+                return Suggestion(values, origin)
         return Suggestion(self._ask(number), f"sampler: {self._sampler.id}")
 
     def _ask(self, number: int) -> dict[str, Value]:
@@ -114,12 +117,14 @@ class Search:
         return self._frozen[trial.number]
 
 
-def _distinct_presets(names: tuple[str, ...], space: Space, blocks: BlockMap) -> dict[str, dict[str, Value]]:
+def _distinct_presets(
+    names: tuple[str, ...], space: Space, blocks: BlockMap, taken: Collection[Mapping[str, Value]]
+) -> dict[str, dict[str, Value]]:
     distinct: dict[str, dict[str, Value]] = {}
     for name in names:
         row = preset(name)
         values = preset_values(row, space, blocks)
-        if values is not None and values not in distinct.values():
+        if values is not None and values not in (*distinct.values(), *taken):
             distinct[row.name] = values
     return distinct
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,7 +148,28 @@ class _SpyLive:
         return getattr(self._live, name)
 
     def write(self, key: str, tensor: torch.Tensor) -> None:
+        self._note(key)
+        self._live.write(key, tensor)
+
+    def place(self, key: str) -> torch.Tensor | None:
+        place = self._live.place(key)
+        if place is not None:
+            self._note(key)
+        return place
+
+    def guard(self) -> AbstractContextManager[object]:
+        return self._live.guard()
+
+    def is_original(self, key: str) -> bool:
+        return self._live.is_original(key)
+
+    def keys(self) -> Iterable[str]:
+        return self._live.keys()
+
+    def digests(self) -> Mapping[str, int]:
+        return self._live.digests()
+
+    def _note(self, key: str) -> None:
         self._spy.held(f"write {key}")
         self._spy.before_write(self._spy.writes)
         self._spy.writes += 1
-        self._live.write(key, tensor)

@@ -123,10 +123,17 @@ class Stage(Comparison):
             return self.image(job)
 
     def write(self, live: LiveWeights, alpha: float, keys: Iterable[str] | None = None) -> None:
-        """Write the blend of base and variant to `keys`, by default to all."""
-        for key in live.keys() if keys is None else keys:
-            if self.header.tensors[key].dtype in FLOATING:
-                live.write(key, self.blend(key, alpha))
+        """Write the blend of base and variant to `keys`, by default to all; every second in place, as a merger does."""
+        for number, key in enumerate(live.keys() if keys is None else keys):
+            if self.header.tensors[key].dtype not in FLOATING:
+                continue
+            blend = self.blend(key, alpha)
+            place = live.place(key) if number % 2 else None
+            if place is None:
+                live.write(key, blend)
+            else:
+                with live.guard():
+                    place.copy_(blend)
 
     def trial(
         self, session: MergeSession, alpha: float, jobs: Iterable[ImageJob], keys: Iterable[str] | None = None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_optim import __version__
 from lib_optim.hosts.base import Checkpoint
-from lib_optim.plan.architectures import Architecture, architecture_of
+from lib_optim.merging.user_methods import METHODS_FOLDER, load_user_methods
+from lib_optim.plan.adjust import TITLES
+from lib_optim.plan.architectures import architecture_of
 from lib_optim.plan.blocks import BlockMap, block_map
-from lib_optim.plan.errors import OptimError, PlanError
+from lib_optim.plan.errors import PlanError
 from lib_optim.plan.header import read_header
+from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.payload import Payload, load_payload
 from lib_optim.plan.scorers import MANUAL
 from lib_optim.ui.form import Choices, default_form
+from lib_optim.ui.model_list import lora_files, model_rows
+from lib_optim.ui.own_methods import own_methods
 
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
@@ -25,6 +29,7 @@ __all__ = ["Catalog"]
 
 _SHIPPED_PAYLOADS = Path(__file__).resolve().parents[2] / "payloads"
 _DEMO = "demo-"  # begins the names of the standalone host's tiny checkpoints, and of the payloads that suit them
+_DEMO_JUDGE, _DEMO_TRIALS = "demo", 60  # the one that knows their pictures; about two minutes on two cores
 _EASY_METHODS = ("weighted_sum", "add_difference")
 
 
@@ -41,14 +46,15 @@ class Catalog:
             refresh: Look at the model folders again.
         """
         host = self._manager.host
-        models = self._models(refresh)
+        models = model_rows(host, refresh)
         payloads, problems = self._payloads()
         scorers = [_scorer_json(row) for row in _scorer_rows()]
         capabilities = host.capabilities()
         loaded = self._loaded()
         sets = _payload_sets(payloads)
         pair = _first_pair(models, loaded)
-        first = sets["demo" if Path(pair[0]).name.startswith(_DEMO) else "usual"]
+        demo = Path(pair[0]).name.startswith(_DEMO)
+        first, judges = (sets["demo"], [_DEMO_JUDGE]) if demo else (sets["usual"], _easiest(scorers))
         return {
             "version": __version__,
             "host": {"id": host.id, "title": host.title, "version": host.version},
@@ -56,41 +62,53 @@ class Catalog:
             "can": {"text_encoder": capabilities.text_encoder, "vae": capabilities.vae},
             "models": models,
             "loaded": loaded,
+            "vaes": _vaes(host.paths().vaes),
             "payloads": [_payload_json(payload, own) for payload, own in payloads.values()],
             "payload_problems": problems,
             "payload_sets": sets,
             "scorers": scorers,
             "samplers": _sampler_rows(),
-            "form": default_form(*pair, first, _easiest(scorers)),
+            "form": {**default_form(*pair, first, judges), **({"trials": _DEMO_TRIALS} if demo else {})},
         }
 
     def methods(self) -> list[dict[str, Any]]:
         """Return every merge method, the classic two first; the first call imports sd-mecha."""
         from lib_optim.merging.methods import merge_methods
 
+        load_user_methods(self._methods_folder)
         rows = [method.to_json() for method in merge_methods()]
         for row in rows:
             for parameter, method in zip(row["parameters"], _parameters_of(row["id"]), strict=True):
                 parameter["range"] = str(method.bound)
+                parameter["title"] = TITLES.get(method.name, "")
         return sorted(rows, key=lambda row: row["id"] not in _EASY_METHODS)
+
+    def all_methods(self, refresh: bool = False) -> dict[str, Any]:
+        """Return `methods`, and what became of the user's own files.
+
+        Args:
+            refresh: Read changed files again, unless a run goes on.
+        """
+        own = own_methods(self._methods_folder, refresh and not self._manager.active)
+        return {"methods": self.methods(), "own": own}
+
+    @property
+    def _methods_folder(self) -> Path:
+        return self._manager.host.paths().data / METHODS_FOLDER
 
     def choices(self) -> Choices:
         """Return what the names in a form stand for."""
         from lib_optim.merging.methods import merge_method
 
+        load_user_methods(self._methods_folder)
         models: dict[str, Checkpoint] = {}
-        for checkpoint in self._manager.host.checkpoints():
+        host = self._manager.host
+        for checkpoint in (*lora_files(host), *host.checkpoints()):  # of one title, the checkpoint
             models[str(checkpoint.path)] = models[checkpoint.title] = checkpoint
         payloads = {name: payload for name, (payload, _) in self._payloads()[0].items()}
         scorers = {row.id: {option.name: option.kind for option in row.options} for row in _scorer_rows()}
-        return Choices(models, payloads, scorers, merge_method, _blocks_of)
-
-    def _models(self, refresh: bool) -> list[dict[str, Any]]:
-        able = self._manager.host.capabilities().architectures
-        return [
-            {"title": checkpoint.title, "path": str(checkpoint.path), **_architecture_json(checkpoint.path, able)}
-            for checkpoint in self._manager.host.checkpoints(refresh=refresh)
-        ]
+        keys = lambda path: read_header(path).floating  # noqa: E731
+        return Choices(models, payloads, scorers, merge_method, _blocks_of, keys, _composed)
 
     def _loaded(self) -> str:
         name = self._manager.host.state().checkpoint or ""
@@ -116,6 +134,11 @@ class Catalog:
         return found, problems
 
 
+def _vaes(folder: Path | None) -> list[dict[str, str]]:
+    files = sorted(folder.rglob("*.safetensors")) if folder is not None and folder.is_dir() else []
+    return [{"path": str(path), "title": path.name} for path in files]
+
+
 def _scorer_rows() -> tuple[ScorerRow, ...]:
     from lib_optim.scoring.registry import scorer_rows
 
@@ -135,30 +158,17 @@ def _parameters_of(method: str) -> tuple[Any, ...]:
     return merge_method(method).parameters
 
 
-def _architecture_json(path: Path, able: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        stat = path.stat()
-        architecture = _architecture(path, stat.st_size, stat.st_mtime_ns)
-    except OptimError as error:
-        return {"architecture": "", "badge": "?", "usable": False, "problem": str(error), "bytes": 0}
-    except OSError as error:
-        problem = f"{path.name} cannot be read ({error.strerror or error}); refresh the list."
-        return {"architecture": "", "badge": "?", "usable": False, "problem": problem, "bytes": 0}
-    usable = architecture.block_map is not None and architecture.id in able
-    return {
-        "architecture": architecture.id,
-        "badge": architecture.title,
-        "usable": usable,
-        "problem": "" if usable else f"{architecture.title} cannot be merged here yet.",
-        "bytes": stat.st_size,
-    }
+def _composed(form: Mapping[str, Any], base: Path | None) -> MergeMethod:
+    """Return the method of a form with a recipe or a layer adjustment; a recipe's needs model A to be known in full."""
+    from lib_optim.merging.compose import composed
 
-
-@functools.lru_cache(maxsize=4096)
-def _architecture(path: Path, size: int, mtime_ns: int) -> Architecture:
-    """Keyed by size and time as well, so that a replaced file is read again."""
-    del size, mtime_ns
-    return architecture_of(read_header(path))
+    rows = form.get("parameters") or {}
+    named = [name for name, row in rows.items() if row.get("vary") or row.get("text")]
+    header = read_header(base) if base is not None else None
+    architecture = architecture_of(header) if header is not None else None
+    recipe, adjust = str(form.get("recipe") or ""), bool(form.get("adjust"))
+    present = header.tensors if header is not None else ()
+    return composed(str(form.get("method") or ""), recipe, adjust, architecture, present, named)
 
 
 def _blocks_of(path: Path) -> BlockMap:
@@ -170,7 +180,7 @@ def _blocks_of(path: Path) -> BlockMap:
 
 def _first_pair(models: list[dict[str, Any]], loaded: str) -> tuple[str, str]:
     """Return the paths of what the host has loaded, and of the next checkpoint of its architecture; "" for none."""
-    usable = [row for row in models if row["usable"]]
+    usable = [row for row in models if row["usable"] and row["whole"]]
     first = next((row for row in usable if row["title"] == loaded), usable[0] if usable else None)
     if first is None:
         return "", ""

@@ -5,6 +5,8 @@ of four modes; ``custom`` takes lines in the grammar of ``plan.bounds``, the fir
 
     IN00-IN05: 0.2..0.8        blocks, ranges, wildcards; several with commas
     M00: =0.5                  fixed
+    soft = OUT00, OUT01: 0..1  one value for both, by a name of one's own
+    OUT03/*.attn1.*: =0.3      tensors: a wildcard over keys, of a block or (without the slash) of all
     OUT* beta: 0..1            one method parameter only
     # everything that no line names stays as in model A
 """
@@ -26,11 +28,13 @@ from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.payload import MAX_SEED, Payload
 from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
+from lib_optim.plan.starts import StartPoint
 from lib_optim.ui.guide_form import MODES, guide_from_form
 
 __all__ = ["Choices", "default_form", "plan_from_form"]
 
 MAX_TRIALS = 100_000
+RECIPE = "recipe"  # the method that `form["recipe"]` is for; as in `lib_optim.merging.recipe_method`
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Choices:
             ``choice``); the human judge included.
         method: Method id to its row; raises PlanError.
         blocks: Block map of a checkpoint file; raises OptimError.
+        keys: Names of its floating tensors; raises OptimError.
+        composed: The method of a form with a recipe or a layer adjustment, for this model A; raises OptimError.
     """
 
     models: Mapping[str, Checkpoint]
@@ -51,6 +57,8 @@ class Choices:
     scorers: Mapping[str, Mapping[str, str]]
     method: Callable[[str], MergeMethod]
     blocks: Callable[[Path], BlockMap]
+    keys: Callable[[Path], Sequence[str]] = lambda _: ()
+    composed: Callable[[Mapping[str, Any], Path | None], MergeMethod] | None = None
 
 
 def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: Sequence[str]) -> dict[str, Any]:
@@ -59,6 +67,9 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "name": "",
         "models": [model_a, model_b, ""],
         "method": "weighted_sum",
+        "recipe": "",
+        "recipe_path": "",
+        "adjust": False,
         "parameters": {},
         "vary": {"mode": MODES[0], "text_encoder": True, "vae": False, "custom": ""},
         "payloads": list(payloads),
@@ -67,7 +78,8 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "presets": True,
         "trials": 30,
         "seed": 0,
-        "save": {"checkpoint": True, "dtype": "fp16"},
+        "start": [],
+        "save": {"checkpoint": True, "dtype": "fp16", "pruned": False, "vae": "", "fix_clip": False},
     }
 
 
@@ -79,11 +91,12 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
     """
     problems: list[Problem] = []
     models = _models(form, choices, problems)
-    method = _method(form, len(models), choices, problems)
+    method = _method(form, models, choices, problems)
     guide: Guide | None = None
     if method is not None and models:
         try:
-            guide = guide_from_form(form, method, choices.blocks(Path(models[0].path)))
+            base = Path(models[0].path)
+            guide = guide_from_form(form, method, choices.blocks(base), choices.keys(base))
         except PlanError as error:
             problems.extend(error.problems)
         except OptimError as error:
@@ -93,6 +106,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
     trials = _whole(form, "trials", 1, MAX_TRIALS, "The number of trials", problems)
     seed = _whole(form, "seed", 0, MAX_SEED, "The seed", problems)
     save = form.get("save") or {}
+    starts = tuple(StartPoint.from_json(row, "start") for row in form.get("start") or ())
     if problems or method is None or guide is None:
         raise PlanError(problems or "The form is empty; choose two models and a method.")
     presets = SamplerSpec().presets if form.get("presets", True) else ()
@@ -103,10 +117,12 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
         guide=guide,
         payloads=payloads,
         scorers=scorers,
-        sampler=SamplerSpec(str(form.get("sampler") or "auto"), presets=presets),
+        sampler=SamplerSpec(str(form.get("sampler") or "auto"), presets=presets, start=starts),
         budget=Budget(trials),
         save=SaveSpec.from_json(save, "save"),
         seed=seed,
+        recipe=str(form.get("recipe") or "") if method.id == RECIPE else "",
+        adjust=bool(form.get("adjust")),
     )
 
 
@@ -140,16 +156,35 @@ def _models(form: Mapping[str, Any], choices: Choices, problems: list[Problem]) 
             letters = f"{first} and {'ABCDEFGH'[i % 8]}"
             sentence = f"Models {letters} are the same checkpoint; choose another for one of them."
             problems.append(Problem(f"models[{i}]", sentence))
-    if len(given) < 2:
+    if len(given) < _fewest(form, choices):
         problems.append(Problem("models", "A merge needs at least two models; choose model A and model B."))
     return tuple(refs)
 
 
-def _method(form: Mapping[str, Any], models: int, choices: Choices, problems: list[Problem]) -> MergeMethod | None:
+def _fewest(form: Mapping[str, Any], choices: Choices) -> int:
+    """Return 1 for a form whose method says itself how many models it takes and may be content with one, else 2."""
+    if form.get("method") == RECIPE:
+        return 1
     try:
-        method = choices.method(str(form.get("method") or ""))
+        return min(choices.method(str(form.get("method") or "")).min_models, 2)
+    except PlanError:
+        return 2
+
+
+def _method(
+    form: Mapping[str, Any], refs: Sequence[ModelRef], choices: Choices, problems: list[Problem]
+) -> MergeMethod | None:
+    models = len(refs)
+    try:
+        if choices.composed is not None and (form.get("method") == RECIPE or form.get("adjust")):
+            method = choices.composed(form, Path(refs[0].path) if refs else None)
+        else:
+            method = choices.method(str(form.get("method") or ""))
     except PlanError as error:
         problems.extend(error.problems)
+        return None
+    except OptimError as error:
+        problems.append(Problem("models[0]", str(error)))
         return None
     if models and not method.takes(models):
         most = "any number" if method.max_models is None else str(method.max_models)

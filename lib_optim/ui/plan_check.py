@@ -17,6 +17,7 @@ def check_json(check: PlanCheck) -> dict[str, Any]:
     return {
         "problems": [{"where": problem.where, "sentence": problem.sentence} for problem in check.problems],
         "warnings": list(check.warnings),
+        "notes": list(check.notes),
         "parameters": [
             {"name": p.name, "range": str(p.bound), "parameter": p.method_parameter, "blocks": list(p.blocks)}
             for p in (space.parameters if space else ())

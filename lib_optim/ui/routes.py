@@ -3,7 +3,9 @@
     GET  /optim/api/setup?refresh=1      what the form offers        GET  /optim/api/methods   merge methods
     GET  /optim/api/snapshot?since=&trials=3,4   state of the run    GET  /optim/api/runs      earlier runs
     POST /optim/api/check | start        {"form": …} or {"plan": …}  POST /optim/api/command   {"command": …}
+    GET  /optim/api/recipes              recipes at hand             POST /optim/api/recipe    {"path": …}: one of them
     POST /optim/api/score                {trial, image, value, request}
+    POST /optim/api/weights | block_weights   see `lib_optim.ui.weights`
     POST /optim/api/selftest, GET same   start it; its state and report
     GET  /optim/image/{run}/{file}       an image of a run
 
@@ -19,12 +21,15 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import FileResponse, Response
 
 from lib_optim.plan.errors import PlanError
-from lib_optim.plan.run_plan import RunPlan
+from lib_optim.plan.run_plan import RunPlan, SaveSpec
+from lib_optim.ui.base_advice import base_advice
 from lib_optim.ui.catalog import Catalog
 from lib_optim.ui.form import plan_from_form
 from lib_optim.ui.http import Call, Refused, endpoint
 from lib_optim.ui.plan_check import check_json
+from lib_optim.ui.recipes import known_recipes, recipe_json
 from lib_optim.ui.selftest_job import SelftestJob
+from lib_optim.ui.weights import understood
 
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
@@ -58,13 +63,17 @@ class _Api:
     def table(self) -> tuple[tuple[str, str, Callable[[Call], Any]], ...]:
         return (
             ("GET", "/optim/api/setup", lambda call: self._catalog.setup(call.query.get("refresh") == "1")),
-            ("GET", "/optim/api/methods", lambda _: {"methods": self._catalog.methods()}),
+            ("GET", "/optim/api/methods", lambda call: self._catalog.all_methods(call.query.get("refresh") == "1")),
             ("GET", _MARK, self._snapshot),
             ("GET", "/optim/api/runs", lambda _: {"runs": self._manager.runs()}),
+            ("GET", "/optim/api/recipes", lambda _: {"recipes": known_recipes(self._manager)}),
+            ("POST", "/optim/api/recipe", self._recipe),
             ("POST", "/optim/api/check", self._check),
             ("POST", "/optim/api/start", self._start),
             ("POST", "/optim/api/command", self._command),
             ("POST", "/optim/api/score", self._score),
+            ("POST", "/optim/api/weights", lambda call: understood(call, self._catalog)),
+            ("POST", "/optim/api/block_weights", self._block_weights),
             ("POST", "/optim/api/selftest", lambda _: self._selftest.start()),
             ("GET", "/optim/api/selftest", lambda _: self._selftest.state()),
             ("GET", "/optim/image/{folder}/{file}", self._image),
@@ -83,14 +92,19 @@ class _Api:
             raise PlanError("The request holds neither a plan nor a form.")
         return plan_from_form(form, self._catalog.choices())
 
+    def _recipe(self, call: Call) -> dict[str, Any]:
+        path, text = (str(call.body.get(name) or "") for name in ("path", "text"))
+        return recipe_json(self._manager, path, text)
+
     def _check(self, call: Call) -> dict[str, Any]:
         """A plan with problems is an answer here, not an error."""
         try:
-            return check_json(self._manager.check(self._plan(call)))
+            plan = self._plan(call)
+            return {**check_json(self._manager.check(plan)), "base": base_advice(plan)}
         except PlanError as error:
             from lib_optim.run.check import PlanCheck
 
-            return check_json(PlanCheck(error.problems))
+            return {**check_json(PlanCheck(error.problems)), "base": None}
 
     def _start(self, call: Call) -> dict[str, Any]:
         return {"folder": self._manager.start(self._plan(call))}
@@ -113,9 +127,19 @@ class _Api:
             manager.resume(folder)
             return {"done": name, "folder": folder}
         if name == "save_trial":
-            return {"done": name, "path": str(manager.save_trial(_whole(call, "trial")))}
+            return self._save(call)
         known = ", ".join([*plain, "resume", "save_trial"])
         raise Refused(400, f"There is no command '{name}'; there are {known}.")
+
+    def _save(self, call: Call) -> dict[str, Any]:
+        how = call.body.get("save")
+        save = None if how is None else SaveSpec.from_json(how, "save")
+        name, folder = (str(call.body.get(field) or "")[:200] for field in ("name", "folder"))
+        saved = self._manager.save_trial(_whole(call, "trial"), save, name, folder)
+        return {"done": "save_trial", "path": str(saved.path), "notes": list(saved.notes)}
+
+    def _block_weights(self, call: Call) -> dict[str, Any]:
+        return {"weights": self._manager.block_weights(_whole(call, "trial"), str(call.body.get("folder") or ""))}
 
     def _score(self, call: Call) -> dict[str, Any]:
         value = call.body.get("value")

@@ -122,7 +122,7 @@ def test_score_by_hand(new_page: NewPage, program: str, data: Path) -> None:
     page.click("#optim_judges input[value=technical]")
     page.click("#optim_judges input[value=manual]")
     fold(page, "payloads")
-    for name in ("demo-harbour", "demo-teapot"):
+    for name in ("demo-boat", "demo-flower"):
         page.click(f"#optim_payloads input[value={name}]")
     ready(page, 2, "by hand")
     page.click("#optim_generate")

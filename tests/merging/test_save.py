@@ -17,12 +17,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from lib_optim.merging import save
+from lib_optim.merging import writer
 from lib_optim.merging.hashing import sha256_of
 from lib_optim.merging.mecha import sd_mecha
 from lib_optim.merging.merger import Merger
 from lib_optim.merging.save import save_checkpoint
 from lib_optim.plan.errors import Interrupted, MergeError, OptimError
+from lib_optim.plan.run_plan import SaveSpec
 from tests.checkpoints import checkpoint_tensors, make_checkpoint
 from tests.merging.conftest import guide, open_merger, random_values, same_value
 
@@ -49,7 +50,7 @@ def test_the_file_is_the_stream_and_the_rest_of_the_base(
     word: Any, dtype: torch.dtype, merger: Merger, tmp_path: Path
 ) -> None:
     values = random_values(merger.space, 1)
-    path = save_checkpoint(merger, values, tmp_path / "merged.safetensors", word, {})
+    path = save_checkpoint(merger, values, tmp_path / "merged.safetensors", SaveSpec(word), {})
     saved = load_file(path)
     stream = {key: tensor.to(dtype, copy=True) for key, tensor in merger.tensors(values)}
     base = load_file(merger.models[0])
@@ -70,7 +71,7 @@ def test_sdxl_with_its_single_number_and_another_base_dtype(
 ) -> None:
     a, b, _ = checkpoints["sdxl"]
     merger = open_merger("weighted_sum", [b, a], "sdxl", guide("text_encoder"))  # an fp32 base
-    path = save_checkpoint(merger, {"BASE_alpha": 1.0}, tmp_path / "m.safetensors", "fp16", {})
+    path = save_checkpoint(merger, {"BASE_alpha": 1.0}, tmp_path / "m.safetensors", SaveSpec("fp16"), {})
     saved, source = load_file(path), load_file(a)
     assert saved.keys() == load_file(b).keys()
     key = "conditioner.embedders.1.model.logit_scale"
@@ -79,7 +80,9 @@ def test_sdxl_with_its_single_number_and_another_base_dtype(
 
 
 def test_a_saved_merge_can_be_merged_again(merger: Merger, tmp_path: Path) -> None:
-    saved = save_checkpoint(merger, same_value(merger.space, 1.0), tmp_path / "b again.safetensors", "fp32", {})
+    saved = save_checkpoint(
+        merger, same_value(merger.space, 1.0), tmp_path / "b again.safetensors", SaveSpec("fp32"), {}
+    )
     again = open_merger("weighted_sum", [merger.models[0], saved])
     values = random_values(merger.space, 2)
     expected = {key: tensor.clone() for key, tensor in merger.tensors(values)}
@@ -89,7 +92,7 @@ def test_a_saved_merge_can_be_merged_again(merger: Merger, tmp_path: Path) -> No
 def test_metadata_names_recipe_and_models(merger: Merger, tmp_path: Path) -> None:
     values = random_values(merger.space, 1)
     own = {"optim": '{"trial": 3}'}
-    path = save_checkpoint(merger, values, tmp_path / "m.safetensors", "fp16", own)
+    path = save_checkpoint(merger, values, tmp_path / "m.safetensors", SaveSpec("fp16"), own)
     metadata = _metadata(path)
     assert metadata["format"] == "pt"
     assert metadata["optim"] == '{"trial": 3}'
@@ -110,9 +113,9 @@ def test_metadata_names_recipe_and_models(merger: Merger, tmp_path: Path) -> Non
 
 def test_ancestors_of_a_merged_model_are_kept(merger: Merger, tmp_path: Path) -> None:
     half = same_value(merger.space, 0.5)
-    child = save_checkpoint(merger, half, tmp_path / "child.safetensors", "fp16", {})
+    child = save_checkpoint(merger, half, tmp_path / "child.safetensors", SaveSpec("fp16"), {})
     second = open_merger("weighted_sum", [child, merger.models[1]])
-    metadata = _metadata(save_checkpoint(second, half, tmp_path / "grandchild.safetensors", "fp16", {}))
+    metadata = _metadata(save_checkpoint(second, half, tmp_path / "grandchild.safetensors", SaveSpec("fp16"), {}))
     models = json.loads(metadata["sd_merge_models"])
     names = {entry["name"] for entry in models.values()}
     assert names == {"sd1 A.safetensors", "sd1 B.safetensors", "child.safetensors"}
@@ -121,14 +124,14 @@ def test_ancestors_of_a_merged_model_are_kept(merger: Merger, tmp_path: Path) ->
 
 def test_the_same_recipe_gives_the_same_file(merger: Merger, tmp_path: Path) -> None:
     values = random_values(merger.space, 1)
-    one, two = (save_checkpoint(merger, values, tmp_path / f"{n}.safetensors", "fp16", {}) for n in "ab")
+    one, two = (save_checkpoint(merger, values, tmp_path / f"{n}.safetensors", SaveSpec("fp16"), {}) for n in "ab")
     assert one.read_bytes() == two.read_bytes()
 
 
 def test_progress_counts_every_tensor(merger: Merger, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     half = same_value(merger.space, 0.5)
-    save_checkpoint(merger, half, tmp_path / "m.safetensors", "fp16", {}, lambda n, of: seen.append((n, of)))
+    save_checkpoint(merger, half, tmp_path / "m.safetensors", SaveSpec("fp16"), {}, lambda n, of: seen.append((n, of)))
     assert [n for n, _ in seen] == list(range(1, 1144))
     assert {of for _, of in seen} == {1143}
 
@@ -143,7 +146,7 @@ def test_a_full_disk_is_refused_before_anything_is_computed(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     monkeypatch.setattr(Merger, "tensors", lambda *args: pytest.fail("it computed"))
     with pytest.raises(MergeError, match=r"m\.safetensors needs 0\.00 GB, and the disk of .* has 0\.00 GB free"):
-        save_checkpoint(merger, same_value(merger.space, 0.5), tmp_path / "m.safetensors", "fp16", {})
+        save_checkpoint(merger, same_value(merger.space, 0.5), tmp_path / "m.safetensors", SaveSpec("fp16"), {})
     assert not _listed(tmp_path)
 
 
@@ -155,9 +158,9 @@ def test_a_disk_that_fills_up_half_way_leaves_nothing(
 
     target = tmp_path / "m.safetensors"
     target.write_bytes(b"an older file")
-    monkeypatch.setattr(save, "_bytes", full)
+    monkeypatch.setattr(writer, "_bytes", full)
     with pytest.raises(MergeError, match=r"m\.safetensors cannot be written: No space left on device\."):
-        save_checkpoint(merger, same_value(merger.space, 0.5), target, "fp16", {})
+        save_checkpoint(merger, same_value(merger.space, 0.5), target, SaveSpec("fp16"), {})
     assert _listed(tmp_path) == ["m.safetensors"]
     assert target.read_bytes() == b"an older file"
 
@@ -167,7 +170,7 @@ def test_cancelling_leaves_nothing(tensors: int, merger: Merger, tmp_path: Path)
     done: list[int] = []
     with pytest.raises(Interrupted):
         save_checkpoint(
-            merger, same_value(merger.space, 0.5), tmp_path / "m.safetensors", "fp16", {},
+            merger, same_value(merger.space, 0.5), tmp_path / "m.safetensors", SaveSpec("fp16"), {},
             lambda n, of: done.append(n), lambda: len(done) >= tensors,
         )  # fmt: skip
     assert len(done) == tensors
@@ -183,19 +186,19 @@ def test_weights_too_large_for_fp16_are_refused(tmp_path: Path) -> None:
     merger = open_merger("weighted_sum", models)
     values = same_value(merger.space, 0.5)
     with pytest.raises(MergeError, match=rf"'{key}' does not fit into float16"):
-        save_checkpoint(merger, values, tmp_path / "m.safetensors", "fp16", {})
+        save_checkpoint(merger, values, tmp_path / "m.safetensors", SaveSpec("fp16"), {})
     assert not (tmp_path / "m.safetensors").exists()
-    assert save_checkpoint(merger, values, tmp_path / "m.safetensors", "bf16", {}).exists()
+    assert save_checkpoint(merger, values, tmp_path / "m.safetensors", SaveSpec("bf16"), {}).exists()
 
 
 def test_a_source_is_never_overwritten_and_names_are_checked(merger: Merger, tmp_path: Path) -> None:
     values = same_value(merger.space, 0.5)
     with pytest.raises(MergeError, match=r"sd1 B\.safetensors is one of the models of this merge"):
-        save_checkpoint(merger, values, merger.models[1], "fp16", {})
+        save_checkpoint(merger, values, merger.models[1], SaveSpec("fp16"), {})
     with pytest.raises(MergeError, match=r"does not end in \.safetensors"):
-        save_checkpoint(merger, values, tmp_path / "m.ckpt", "fp16", {})
+        save_checkpoint(merger, values, tmp_path / "m.ckpt", SaveSpec("fp16"), {})
     with pytest.raises(OptimError, match="cannot be written"):
-        save_checkpoint(merger, values, tmp_path / "no folder" / "m.safetensors", "fp16", {})
+        save_checkpoint(merger, values, tmp_path / "no folder" / "m.safetensors", SaveSpec("fp16"), {})
 
 
 _SCRIPT = """
@@ -203,13 +206,14 @@ import sys, time
 from pathlib import Path
 from tests.merging.conftest import open_merger, same_value
 from lib_optim.merging.save import save_checkpoint
+from lib_optim.plan.run_plan import SaveSpec
 a, b, target = map(Path, sys.argv[1:])
 merger = open_merger("weighted_sum", [a, b])
 def progress(done, total):
     if done == 200:
         print("half-way", flush=True)
         time.sleep(60)
-save_checkpoint(merger, same_value(merger.space, 0.5), target, "fp16", {}, progress)
+save_checkpoint(merger, same_value(merger.space, 0.5), target, SaveSpec("fp16"), {}, progress)
 """
 
 
@@ -226,6 +230,6 @@ def test_killed_half_way_leaves_no_checkpoint_and_the_next_save_cleans_up(merger
     assert not target.exists()
     assert not [name for name in _listed(tmp_path) if name.endswith(".safetensors")]
     started = time.perf_counter()
-    save_checkpoint(merger, same_value(merger.space, 0.5), target, "fp16", {})
+    save_checkpoint(merger, same_value(merger.space, 0.5), target, SaveSpec("fp16"), {})
     assert _listed(tmp_path) == ["m.safetensors"]
     assert time.perf_counter() - started < 30

@@ -14,18 +14,29 @@ from lib_optim.plan.blocks import BlockMap, block_map, block_map_names, parse_bl
 from lib_optim.plan.errors import PlanError
 from tests.plan.keys import config_keys
 
-CONFIGS = {"sd1": "sd1-ldm", "sdxl": "sdxl-sgm"}
-MERGED = ("clip_l", "clip_g", "vae", "diffuser")
+CONFIGS = {"sd1": "sd1-ldm", "sdxl": "sdxl-sgm", "sd3": "sd3-comfyui", "flux": "flux-flux"}
+MERGED = ("clip_l", "clip_g", "t5xxl", "vae", "diffuser")
 # Flags and schedules that sd-mecha files under the diffusion model; nothing to merge.
-OUTSIDE = {"v_pred", "ztsnr", "edm_vpred.sigma_max", "edm_vpred.sigma_min", "denoiser.sigmas"}
+OUTSIDE = {
+    "v_pred",
+    "ztsnr",
+    "edm_vpred.sigma_max",
+    "edm_vpred.sigma_min",
+    "denoiser.sigmas",
+    "model.model_sampling.sigmas",
+}
 
 CLASSIC = {
     "sd1": ["BASE", *(f"IN{n:02d}" for n in range(12)), "M00", *(f"OUT{n:02d}" for n in range(12))],
     "sdxl": ["BASE", *(f"IN{n:02d}" for n in range(9)), "M00", *(f"OUT{n:02d}" for n in range(9))],
+    "sd3": ["BASE", *(f"IN{n:02d}" for n in range(24))],
+    "flux": ["CLIP", "T5", "IN", *(f"D{n:02d}" for n in range(19)), *(f"S{n:02d}" for n in range(38)), "OUT"],
 }
 FOLLOWERS = {
     "sd1": {"TIME": "IN00", "FINAL": "OUT11"},
     "sdxl": {"TIME": "IN00", "LABEL": "IN00", "FINAL": "OUT08"},
+    "sd3": {"EMBED": "IN00", "FINAL": "IN23"},
+    "flux": {},
 }
 
 
@@ -80,7 +91,7 @@ def test_the_classic_numbers_in_their_order(name: str) -> None:
     assert {block.name: block.follows for block in blocks.blocks if block.follows} == FOLLOWERS[name]
 
 
-@pytest.mark.parametrize(("name", "last"), [("sd1", 24), ("sdxl", 18)])
+@pytest.mark.parametrize(("name", "last"), [("sd1", 24), ("sdxl", 18), ("sd3", 23), ("flux", 58)])
 def test_depth_runs_from_0_to_1_over_the_unet(name: str, last: int) -> None:
     blocks = block_map(name)
     depths = [block.depth for block in blocks.of_component("unet") if block.follows is None]
@@ -122,7 +133,7 @@ def test_blocks_are_found_in_any_case_and_missing_ones_name_the_nearest() -> Non
 
 
 def test_the_shipped_maps() -> None:
-    assert block_map_names() == ("sd1", "sdxl")
+    assert block_map_names() == ("flux", "sd1", "sd2", "sd3", "sdxl")
     with pytest.raises(PlanError, match=r"no block map 'sdx'\. Did you mean 'sdxl'"):
         block_map("sdx")
 

@@ -116,8 +116,10 @@ def test_names_in_any_case_and_the_nearest() -> None:
 
 def test_the_default_presets_exist_and_differ() -> None:
     space = space_of(Guide.per_block(), WEIGHTED, SD1)
-    found = [preset_values(preset(name), space, SD1) for name in SamplerSpec().presets]
+    assert SamplerSpec().presets[0] == "unchanged"
+    found = [preset_values(preset(name), space, SD1) for name in SamplerSpec().presets[1:]]
     assert len(found) == 7
+    assert None not in found
     assert all(found.count(values) == 1 for values in found)
 
 

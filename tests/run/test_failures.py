@@ -49,7 +49,7 @@ class Break:
 
 STEPS: dict[str, tuple[Any, str, int]] = {
     "merge": (Merger, "write", 2),
-    "write of a tensor": (TableWeights, "write", 300),
+    "write of a tensor": (TableWeights, "place", 300),
     "verify": (TableWeights, "digests", 4),
     "full check": (Merger, "tensors", 1),
     "generate": (StandaloneHost, "generate", 2),
@@ -358,7 +358,7 @@ def test_an_error_while_saving_the_winner_keeps_the_run(rig: Rig, monkeypatch: p
     assert snapshot["saved"] == []
     assert rig.folder_of().best_recipe.exists()
     monkeypatch.undo()
-    assert Path(rig.manager.save_trial(0)).exists()
+    assert rig.manager.save_trial(0).path.exists()
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,9 +166,9 @@ def test_a_trial_is_saved_while_the_run_goes_on_and_afterwards(rig: Rig) -> None
 
     rig.hook("generate", save)
     rig.run()
-    path = Path(saved[0].result())
+    path = saved[0].result().path
     stamp = path.stat().st_mtime_ns
-    assert rig.manager.save_trial(0) == str(path)  # the same merge is not written twice
+    assert rig.manager.save_trial(0).path == path  # the same merge is not written twice
     assert path.stat().st_mtime_ns == stamp
     assert rig.snapshot()["saved"] == [str(path)]
     with pytest.raises(RunError, match="no trial 99"):
@@ -178,11 +178,11 @@ def test_a_trial_is_saved_while_the_run_goes_on_and_afterwards(rig: Rig) -> None
 def test_a_saved_file_of_another_merge_is_left_alone(rig: Rig) -> None:
     """A run folder that was deleted gives its name to the next run."""
     rig.run(rig.plan(budget=Budget(1)))
-    first = Path(rig.manager.save_trial(0))
+    first = rig.manager.save_trial(0).path
     content = first.read_bytes()
     shutil.rmtree(rig.folder_of().path)
     rig.run(rig.plan(budget=Budget(1), sampler=SamplerSpec("random", presets=("all B",))))
-    second = Path(rig.manager.save_trial(0))
+    second = rig.manager.save_trial(0).path
     assert second.name == f"{first.stem}-2.safetensors"
     assert first.read_bytes() == content
     assert second.read_bytes() != content

@@ -46,6 +46,7 @@ CASES: dict[str, Callable[[Path], Scorer]] = {
     "imagereward": _imagereward,
     "clipscore": _clipscore,
     "technical": lambda folder: scorer_row("technical").build({}, folder),
+    "demo": lambda folder: scorer_row("demo").build({}, folder),
     "similarity": _similarity,
 }
 ROWS = [row.id for row in scorer_rows() if not row.manual]
@@ -140,7 +141,7 @@ def test_score_before_load(name: str, tmp_path: Path) -> None:
 
 def test_the_prompt_counts_where_the_row_says_so(request: pytest.FixtureRequest, scorer: Scorer) -> None:
     name = request.node.callspec.params["scorer"]
-    one, other = (scorer.score(images(1), [prompt]) for prompt in ("a cat", "an ocean with clouds"))
+    one, other = (scorer.score(images(1), [prompt]) for prompt in ("a red cat", "a blue ocean with clouds"))
     assert (one != other) == scorer_row(name).reads_prompt
 
 

@@ -15,7 +15,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "scorers.md"
 
 
 def test_rows_are_complete() -> None:
-    assert [row.id for row in scorer_rows()] == ["imagereward", "clipscore", "technical", "similarity", "manual"]
+    ids = ["imagereward", "clipscore", "technical", "similarity", "demo", "manual"]
+    assert [row.id for row in scorer_rows()] == ids
     for row in scorer_rows():
         for text in (row.title, row.measures, row.fooled_by, row.licence):
             assert text.strip()

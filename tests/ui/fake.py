@@ -16,13 +16,16 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from lib_optim.hosts.base import Checkpoint, HostCapabilities, HostPaths, HostState
+from lib_optim.plan.blocks import block_map
 from lib_optim.plan.errors import PlanError, RunError
 from lib_optim.plan.payload import ImageJob, jobs_of
 from lib_optim.plan.records import ImageRecord, Trial
 from lib_optim.plan.run_plan import RunPlan
 from lib_optim.plan.scorers import MANUAL
+from lib_optim.plan.weight_export import write_weights
 from lib_optim.run.check import PlanCheck
 from lib_optim.run.folder import RunFolder, list_runs
+from lib_optim.run.saving import Saved
 from lib_optim.run.view import RunView
 
 SD1_KEYS = ("model.diffusion_model.input_blocks.1.1.norm.weight", "cond_stage_model.transformer.embeddings.weight")
@@ -87,6 +90,7 @@ class FakeManager:
         self.requests: list[str] = []
         self.scores: dict[tuple[int, int], float] = {}
         self.commands: list[str] = []
+        self.saves: list[tuple[Any, str]] = []
         self._flags: set[str] = set()
         self._thread: threading.Thread | None = None
         self._step = (0, 0)
@@ -245,11 +249,19 @@ class FakeManager:
             self.view.put_scores(trial, image, {"manual": value}, value)
         self._say_waiting(trial)
 
-    def save_trial(self, number: int) -> str:
+    def save_trial(self, number: int, save: Any = None, name: str = "", folder: str = "") -> Saved:
         self.commands.append(f"save_trial {number}")
-        path = str(self.host.paths().models / "optim" / f"trial{number:04d}.safetensors")
-        self.view.add_saved(path)
-        return path
+        self.saves.append((save, name))
+        path = self.host.paths().models / "optim" / f"{name or f'trial{number:04d}'}.safetensors"
+        notes = ("The file holds another VAE.",) if save is not None and save.vae else ()
+        self.view.add_saved(str(path), notes)
+        return Saved(path, notes)
+
+    def block_weights(self, number: int, folder: str = "") -> dict[str, dict[str, str]]:
+        trial = self.view.trial(number)
+        assert trial is not None
+        weights = {name.removesuffix("_alpha"): float(value) for name, value in trial.values.items()}
+        return {"alpha": write_weights(weights, block_map("sd1"))}
 
     def snapshot(self, since: int = 0, also: Sequence[int] = ()) -> dict[str, Any]:
         return self.view.snapshot(since, self._step, also)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lib_optim.hosts.base import Checkpoint
+from lib_optim.plan.adjust import ADJUSTMENTS
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.bounds import parse_bound
 from lib_optim.plan.errors import CheckpointError, PlanError
@@ -239,3 +241,57 @@ def test_the_rest_of_the_form_arrives() -> None:
     made = plan(name=" mine ", seed="7", sampler="tpe", presets=False, save={"checkpoint": False, "dtype": "bf16"})
     assert (made.name, made.seed, made.sampler.id, made.sampler.presets) == ("mine", 7, "tpe", ())
     assert (made.save.checkpoint, made.save.dtype) == (False, "bf16")
+
+
+# Recipes and layer adjustments
+
+ADJUSTED = MergeMethod("weighted_sum", "Weighted sum", "", 2, 2, (ALPHA, *ADJUSTMENTS), adjusted=True)
+COMPOSING = dataclasses.replace(CHOICES, composed=lambda form, base: ADJUSTED)
+
+
+def adjusted_space(**parameters: Any) -> tuple[RunPlan, Any]:
+    made = plan_from_form(form(adjust=True, parameters=parameters), COMPOSING)
+    return made, space_of(made.guide, ADJUSTED, block_map("sd1"))
+
+
+def test_the_switch_adds_eight_single_dimensions() -> None:
+    made, space = adjusted_space()
+    assert made.adjust
+    names = [p.name for p in space.parameters]
+    assert len(names) == 26 + 8
+    assert {"contrast", "detail_in"} <= set(names)
+
+
+def test_unticked_adjustments_are_fixed_and_ranges_are_taken() -> None:
+    _, space = adjusted_space(
+        contrast={"vary": False, "text": ""},
+        brightness={"vary": False, "text": "2"},
+        cyan_red={"vary": True, "text": "0..1"},
+    )
+    fixed = {s.name: s.value for s in space.settings if s.name in ("contrast", "brightness")}
+    assert fixed == {"contrast": 0.0, "brightness": 2.0}
+    assert next(str(p.bound) for p in space.parameters if p.name == "cyan_red") == "0..1"
+
+
+def test_a_merge_that_stays_can_be_adjusted() -> None:
+    _, space = adjusted_space(alpha={"vary": False, "text": "0.3"})
+    assert len(space.parameters) == 8
+    assert space.base_blocks == ()
+    assert space.assign({p.name: 0.0 for p in space.parameters})["alpha"]["IN05"] == 0.3
+    with pytest.raises(PlanError, match="Nothing is left to search"):
+        adjusted_space(**{p.name: {"vary": False, "text": ""} for p in (ALPHA, *ADJUSTMENTS)})
+
+
+def test_a_recipe_goes_into_the_plan_only_as_the_method() -> None:
+    recipe = MergeMethod("recipe", "Recipe", "", 2, 2, (ALPHA,), recipe="version", blocks=("IN05",))
+    composing = dataclasses.replace(CHOICES, composed=lambda form, base: recipe)
+    assert plan_from_form(form(method="recipe", recipe="version 0.1.0 …"), composing).recipe == "version 0.1.0 …"
+    assert plan_from_form(form(recipe="version 0.1.0 …"), composing).recipe == ""
+
+
+def test_one_model_is_enough_for_a_method_that_takes_one() -> None:
+    alone = MergeMethod("alone", "Alone", "", 1, 1, (ALPHA,))
+    choices = dataclasses.replace(CHOICES, method=lambda name: alone if name == "alone" else _method(name))
+    assert len(plan_from_form(form(method="alone", models=["a", "", ""]), choices).models) == 1
+    with pytest.raises(PlanError, match="at least two models"):
+        plan_from_form(form(models=["a", "", ""]), choices)

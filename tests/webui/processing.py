@@ -124,7 +124,7 @@ def make_processing(flavour: Flavour, step_hooks: list[Any]) -> SimpleNamespace:
             "Seed": p.all_seeds[index], "Size": f"{p.width}x{p.height}",
             "Model hash": p.sd_model_hash, "Model": p.sd_model_name, "VAE": flavour.vae_name(),
             "Clip skip": None if opts.CLIP_stop_at_last_layers <= 1 else opts.CLIP_stop_at_last_layers,
-            **p.extra_generation_params, "Version": "test host",
+            **getattr(flavour, "module_names", dict)(), **p.extra_generation_params, "Version": "test host",
         }  # fmt: skip
         line = ", ".join(f"{k}: {v}" for k, v in params.items() if v is not None)
         negative = f"\nNegative prompt: {p.negative_prompt}" if p.negative_prompt else ""

@@ -50,7 +50,8 @@ class StandaloneHost:
 
         self.version = __version__
         data = data_dir.resolve()
-        self._paths = HostPaths(data / "outputs", (models_dir or data / "models").resolve(), data / "cache")
+        models = (models_dir or data / "models").resolve()
+        self._paths = HostPaths(data / "outputs", models, data / "cache", vaes=models / "vae")
         for folder in (self._paths.outputs, self._paths.models, self._paths.data):
             folder.mkdir(parents=True, exist_ok=True)
         if models_dir is None and not self._files():
@@ -262,7 +263,8 @@ class StandaloneHost:
         return listed[0]
 
     def _files(self) -> list[Path]:
-        found = (path for path in self._paths.models.rglob("*.safetensors") if path.is_file())
+        files = self._paths.models.rglob("*.safetensors")
+        found = (path for path in files if path.is_file() and self._paths.vaes not in path.parents)
         return sorted(found, key=lambda path: path.relative_to(self._paths.models).as_posix().casefold())
 
     def _placement(self) -> tuple[Any, dict[str, Any]]:

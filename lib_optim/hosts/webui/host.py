@@ -106,8 +106,11 @@ class WebuiHost(ABC):
         if not outputs.is_absolute():
             outputs = data / outputs
         loras = getattr(shared.cmd_opts, "lora_dir", None)
-        models = Path(paths_internal.models_path) / "Stable-diffusion"
-        return HostPaths(outputs, models, data / "cache" / "optim", Path(loras) if loras else None)
+        models = Path(paths_internal.models_path)
+        return HostPaths(
+            outputs, models / "Stable-diffusion", data / "cache" / "optim", Path(loras) if loras else None,
+            models / "VAE",
+        )  # fmt: skip
 
     def checkpoints(self, refresh: bool = False) -> tuple[Checkpoint, ...]:
         """See ``Host.checkpoints``."""

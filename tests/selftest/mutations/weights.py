@@ -159,3 +159,18 @@ def refused_after_the_write(patch: Patch) -> None:
         check(key, tensor, self.dtype_of(key))
 
     patch.setattr(live.TableWeights, "write", write)
+
+
+@breaks(7, "mid-generation")
+def a_place_is_not_remembered(patch: Patch) -> None:
+    from lib_optim.hosts.live import TableWeights
+
+    original = TableWeights.place
+
+    def place(self: Any, key: str) -> Any:
+        memory = original(self, key)
+        if memory is not None:
+            del self._written[key]
+        return memory
+
+    patch.setattr(TableWeights, "place", place)

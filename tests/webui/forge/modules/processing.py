@@ -1,5 +1,7 @@
 """Test host: `modules.processing` of Forge."""
 
+from pathlib import Path
+
 import torch
 
 from modules import sd_samplers, shared
@@ -61,6 +63,10 @@ class _Forge:
 
     def vae_name(self):
         return None
+
+    def module_names(self):
+        modules = shared.opts.forge_additional_modules
+        return {f"Module {i}": Path(path).stem for i, path in enumerate(modules, 1)}
 
 
 _made = make_processing(_Forge(), sd_samplers.step_hooks)

@@ -1,0 +1,121 @@
+"""Start points: block weights that the user brings along, tried before anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from lib_optim.plan.blocks import BlockMap
+from lib_optim.plan.bounds import Value
+from lib_optim.plan.dimensions import Parameter, Space
+from lib_optim.plan.errors import PlanError, Problem
+from lib_optim.plan.nearest import did_you_mean
+from lib_optim.plan.noun import Noun
+from lib_optim.plan.presets import MIXING_PARAMETERS
+
+__all__ = ["StartPoint", "start_notes", "start_problems", "start_values"]
+
+
+@dataclass(frozen=True)
+class StartPoint(Noun):
+    """One merge to try first.
+
+    Attributes:
+        name: By which its trial is known; unique in a plan.
+        weights: Block to share of B. Blocks that are absent stay as in model A.
+    """
+
+    name: str
+    weights: Mapping[str, float]
+
+
+def start_values(point: StartPoint, space: Space, blocks: BlockMap) -> dict[str, Value]:
+    """Return the point of `space` that `point` stands for.
+
+    A parameter that spans several blocks takes the mean over those that have a weight; in steps, the nearest step.
+    Method parameters other than the mixing weight take the method's default.
+
+    Raises:
+        PlanError: An unknown block, a weight outside the bounds, or a space without a mixing weight.
+    """
+    problems = list(_unknown(point, blocks))
+    if not any(p.method_parameter in MIXING_PARAMETERS for p in space.parameters):
+        problems.append(_problem(f"'{point.name}' gives block weights, and this run searches none; remove it."))
+    values: dict[str, Value] = {}
+    for parameter in () if problems else space.parameters:
+        wanted = _wanted(point, parameter, blocks)
+        if parameter.method_parameter in MIXING_PARAMETERS:
+            value = None if wanted is None else parameter.bound.nearest(wanted)
+        else:
+            value = parameter.default
+        if value is None or not parameter.bound.contains(value):
+            what = "no default" if wanted is None else f"{wanted:.4g}"
+            problems.append(
+                _problem(
+                    f"The start '{point.name}' gives {parameter.name} {what}, which lies outside {parameter.bound}; "
+                    "widen that range or remove the start."
+                )
+            )
+        else:
+            values[parameter.name] = value
+    if problems:
+        raise PlanError(problems)
+    return values
+
+
+def start_problems(points: Iterable[StartPoint], space: Space, blocks: BlockMap) -> Iterator[Problem]:
+    """Yield why `points` cannot be tried, each by itself and all together."""
+    names: set[str] = set()
+    for point in points:
+        if point.name in names:
+            yield _problem(f"Two starts are called '{point.name}'; rename or remove one.")
+        names.add(point.name)
+        try:
+            start_values(point, space, blocks)
+        except PlanError as error:
+            yield from error.problems
+
+
+def start_notes(point: StartPoint, space: Space, blocks: BlockMap) -> Iterator[str]:
+    """Yield a sentence for what of `point` the run cannot show: blocks that are fixed or kept, means over groups."""
+    searched = [p for p in space.parameters if p.method_parameter in MIXING_PARAMETERS]
+    taken = {block for parameter in searched for block in parameter.blocks}
+    lost = [name for name in point.weights if name not in taken and _own(point, name, blocks)]
+    if lost:
+        yield f"The start '{point.name}' names {', '.join(lost)}, which this run does not search; the rest is tried."
+    for parameter in searched:
+        given = {point.weights[name] for name in parameter.blocks if name in point.weights}
+        if len(given) > 1:
+            yield f"The start '{point.name}' gives {parameter.name} several weights; their mean is tried."
+
+
+def _own(point: StartPoint, name: str, blocks: BlockMap) -> bool:
+    """Whether the block says something that the block which it follows does not."""
+    leader = blocks.block(name).follows
+    return point.weights[name] != (0.0 if leader is None else point.weights.get(leader))
+
+
+def _wanted(point: StartPoint, parameter: Parameter, blocks: BlockMap) -> float | None:
+    if parameter.method_parameter not in MIXING_PARAMETERS:
+        return None
+    # A block that follows another counts only where it is alone: then it takes its leader's weight, if it has none.
+    members = [blocks.block(name) for name in parameter.blocks]
+    leaders = [block.name for block in members if block.follows is None]
+    alone = [next((name for name in blocks.chain(b.name) if name in point.weights), b.name) for b in members]
+    given = [point.weights[name] for name in leaders or alone if name in point.weights]
+    return sum(given) / len(given) if given else 0.0
+
+
+def _unknown(point: StartPoint, blocks: BlockMap) -> Iterator[Problem]:
+    known = [block.name for block in blocks.blocks]
+    if not point.name.strip():
+        yield _problem("A start has no name; give it one.")
+    if not point.weights:
+        yield _problem(f"The start '{point.name}' holds no weights; remove it.")
+    for name in point.weights:
+        if name not in known:
+            yield _problem(f"The start '{point.name}' names '{name}', no block here.{did_you_mean(name, known)}")
+
+
+def _problem(sentence: str) -> Problem:
+    return Problem("sampler.start", sentence)
