@@ -1,0 +1,1 @@
+"""What makes the things that the repository stores. Nothing here is needed to run Optim."""

@@ -1,0 +1,1 @@
+"""Pictures, training and classifiers of the demo checkpoints. See tools/README.md."""
