@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.random_pair import make_random_checkpoints
 from lib_optim.hosts.standalone import StandaloneHost
 from lib_optim.merging.merger import Merger
 from lib_optim.plan.bounds import Value
@@ -88,12 +89,16 @@ def hidden_merge(work: Path, seed: int, trials: int, sampler: str = "auto") -> O
     """Hide a merge, search for it with a real run of the standalone host, and measure what was found.
 
     Args:
-        work: A folder for demo checkpoints, outputs and references.
+        work: A folder for checkpoints (the random pair, unless its folder `models` has others), outputs, references.
         seed: Draws the hidden weights and seeds the search.
         trials: The run's budget.
         sampler: Id of the sampler.
     """
     started = time.monotonic()
+    models = work / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    if not any(models.glob("*.safetensors")):
+        make_random_checkpoints(models)
     host = StandaloneHost(work)
     manager = RunManager(host, work / "scorers")
     plan = _plan(host, work / "references", seed, trials, sampler)

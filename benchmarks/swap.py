@@ -120,6 +120,11 @@ def written_bytes() -> int:
     return int(fields["wchar"])
 
 
+def note(text: str) -> None:
+    """Say how far it is: a run takes minutes."""
+    print(text, flush=True)
+
+
 def timed(work: Callable[[], object]) -> float:
     """Return how many seconds `work` takes."""
     started = time.perf_counter()
@@ -185,6 +190,7 @@ class Bench:
     def method(self, method: str, rounds: int) -> None:
         """Time a method's swaps, between copies; the first by itself: it reads the files and makes the constants."""
         merger = self.open(method)
+        note(f"{method} …")
         for number in range(rounds + 1):
             values = {p.name: (0.3 + 0.01 * number + 0.001 * i) % 1 for i, p in enumerate(merger.space.parameters)}
             with self.session.live_weights() as weights:

@@ -119,10 +119,10 @@ def test_start_watch_reload_stop_and_resume(new_page: NewPage, program: str, dat
 def test_score_by_hand(new_page: NewPage, program: str, data: Path) -> None:
     page = new_page(program)
     fold(page, "judges")
-    page.click("#optim_judges input[value=technical]")
+    page.click("#optim_judges input[value=demo]")
     page.click("#optim_judges input[value=manual]")
     fold(page, "payloads")
-    for name in ("demo-boat", "demo-flower"):
+    for name in ("demo-boat", "demo-tree"):
         page.click(f"#optim_payloads input[value={name}]")
     ready(page, 2, "by hand")
     page.click("#optim_generate")
