@@ -46,13 +46,22 @@
         },
       },
     });
+    const device = el('select', {
+      id: 'optim_merge_device', class: 'optim-input',
+      on: {
+        change: () => {
+          plan.form.merge_device = device.value;
+          plan.changed('merge_device');
+        },
+      },
+    }, el('option', { value: 'auto', text: 'Automatic' }), el('option', { value: 'cpu', text: 'CPU' }), el('option', { value: 'gpu', text: 'GPU' }));
     const saveBox = optim.check('optim_save', 'Save the best merge as a checkpoint at the end', (on) => {
       plan.form.save.checkpoint = on;
       plan.changed('save');
     });
     const saveOptions = optim.saveOptions('optim_saved', () => plan.form.save, () => plan.changed('save'));
     const run = optim.section({ id: 'optim_run_card', title: 'Run', open: false },
-      optim.field('Name', name), saveBox.node, saveOptions.node);
+      el('div', { class: 'optim-grid2' }, optim.field('Name', name), optim.field('Merge on', device)), saveBox.node, saveOptions.node);
 
     return {
       sections: { budget, run },
@@ -66,6 +75,7 @@
         budget.summary(`${optim.plural(Number(plan.form.trials) || 0, 'trial')}${plan.form.sampler === 'auto' ? '' : ` · ${plan.form.sampler}`}`);
         optim.assign(name, plan.form.name);
         name.placeholder = plan.form.models.filter(Boolean).map((title) => title.replace(/\.(safetensors|ckpt)\b.*$/, '').replace(/^.*[\\/]/, '')).join(' + ');
+        optim.assign(device, plan.form.merge_device || 'auto');
         saveBox.box.checked = plan.form.save.checkpoint;
         saveOptions.draw(plan.setup.vaes || []);
         run.summary(`${plan.form.name || 'named after the models'} · ${plan.form.save.checkpoint ? `saves ${optim.saveSummary(plan.form.save)}` : 'saves the recipe only'}`);

@@ -289,5 +289,17 @@ class Host(Protocol):
     def report(self, text: str, done: int, total: int) -> None:
         """Show `text` and `done` of `total` images in the host's own progress display. Any thread."""
 
+    def merge_device(self) -> str:
+        """Return where merges belong: ``cpu``, or the device (``cuda:0``) where the model stays. Any thread."""
+
+    def spare_memory(self) -> int:
+        """Return how many bytes of `merge_device`'s memory images will not need; 0 for the CPU.
+
+        Call under `exclusive`, after at least one image was made: before that nobody knows.
+        """
+
+    def trim_memory(self) -> None:
+        """Give accelerator memory that nobody uses any more back to the driver. Call under `exclusive`."""
+
     def free_memory(self) -> None:
         """Give accelerator memory back to a scorer, if the host can. Call under `exclusive`."""

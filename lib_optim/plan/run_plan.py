@@ -95,6 +95,8 @@ class RunPlan(Noun):
         seed: Root of every random choice of the run, 0 to 2**32 - 1.
         recipe: For the method ``recipe``: the text (``.mecha``) whose graph is merged. `models` are then its models, in
             the order in which `lib_optim.merging.graph` finds them; their files may have other names by now.
+        merge_device: Where merges are computed: ``cpu``, ``gpu`` (the host's), or ``auto``, which takes the GPU if the
+            model stays there. A run stays on one device, because two may round a last bit differently.
         adjust: Search the layer adjustment (`lib_optim.plan.adjust`) too, on top of the merge.
     """
 
@@ -110,6 +112,7 @@ class RunPlan(Noun):
     seed: int = 0
     recipe: str = ""
     adjust: bool = False
+    merge_device: Literal["auto", "cpu", "gpu"] = "auto"
 
     def with_drawn_seeds(self) -> RunPlan:
         """Return the plan with every payload seed and variation seed of -1 replaced by one derived from `seed`."""

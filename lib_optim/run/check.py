@@ -24,6 +24,7 @@ from lib_optim.plan.starts import start_notes, start_problems
 from lib_optim.run.check_models import architecture_for, shape_problems
 from lib_optim.run.check_save import save_size
 from lib_optim.run.check_settings import settings_problems
+from lib_optim.run.device import device_notes, device_problems
 from lib_optim.run.notes import notes_of
 
 __all__ = ["PlanCheck", "Resolved", "check_plan"]
@@ -102,6 +103,7 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     models = tuple(Path(model.path) for model in plan.models)
     resolved = Resolved(plan, base, models, tuple(headers), architecture, blocks, method, space, jobs)
     problems.extend(_capabilities(resolved, host))
+    problems.extend(device_problems(plan, host))
     problems.extend(shape_problems(headers, blocks, space))
     problems.extend(start_problems(plan.sampler.start, space, blocks))
     tensors = headers[0].tensors
@@ -111,9 +113,10 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     saved = save_size(plan.save, headers[0], architecture, resolved.components, problems)
     if countable:
         problems.extend(_disk(host, images, saved))
+    notes = [note.sentence for note in notes_of(resolved) if note.kind == "note"]
     return PlanCheck(
         tuple(problems), resolved if not problems else None, tuple(_warnings(resolved)), merged, images,
-        tuple(note.sentence for note in notes_of(resolved) if note.kind == "note"),
+        (*notes, *device_notes(plan, host)),
     )  # fmt: skip
 
 

@@ -6,12 +6,13 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from lib_optim.plan.errors import HostError, Interrupted, MergeError, StoreError
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Trial
+from lib_optim.run.device import out_of_memory
 from lib_optim.run.results import image_file, pixel_hash, read_image, write_image
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = ["TrialRunner", "TrialSkipped"]
 _FULL_CHECK_EVERY = 50
 _UNASKED_INTERRUPTIONS = 3
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 class TrialSkipped(Exception):
@@ -109,7 +111,7 @@ class TrialRunner:
         started = time.perf_counter()
         merger = run.merger
         with run.merging:
-            report = merger.write(self._trial.values, live, lambda: run.control.leave_model)
+            report = self._with_room(lambda: merger.write(self._trial.values, live, lambda: run.control.leave_model))
         if report.refused:
             raise MergeError(
                 f"The host refused {len(report.refused)} tensors of the merge, such as {report.refused[0]}."
@@ -123,6 +125,17 @@ class TrialRunner:
             self._verify_in_full(live)
             _log.info("Trial %d: all %d live tensors equal the merge.", number, len(report.written))
         return report.digests
+
+    def _with_room(self, work: Callable[[], _T]) -> _T:
+        """Do `work`; if the GPU's memory runs out, once more without the models in it."""
+        run = self._run
+        try:
+            return work()
+        except Exception as error:
+            if not (out_of_memory(error) and run.memory.take_back(run.merger)):
+                raise
+        run.view.error("The GPU's memory ran out, so Optim no longer keeps the models there; the run goes on.")
+        return work()
 
     def _verify_in_full(self, live: LiveWeights) -> None:
         import torch
@@ -152,10 +165,11 @@ class TrialRunner:
         run.control.take_skip_image()
         try:
             with run.hold.generating():
-                made = run.host.generate(job, stamp)
+                made = self._with_room(lambda: run.host.generate(job, stamp))
         except Interrupted:
             return self._interrupted(job)
         session.check()  # an image of somebody else's model must not be recorded
+        run.memory.offer(run.merger)
         if run.control.take_skip_image():
             self._keep_skipped(job)
             return True

@@ -256,6 +256,8 @@ class RunWorker:
         """Wait for Continue, with the host's first state back in place."""
         with self._logged("giving the model back"):
             self._give_back()
+        with self._logged("letting go of the models' files"):
+            self.context.rest()
         self.view.set_state("paused", sentence, lambda: not self.control.stopping)
         _log.info("Paused: %s", sentence)
         self.control.wait(lambda: not self.control.pausing)

@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lib_optim.hosts.base import Checkpoint
 from lib_optim.plan.blocks import BlockMap
@@ -79,6 +79,7 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "trials": 30,
         "seed": 0,
         "start": [],
+        "merge_device": "auto",
         "save": {"checkpoint": True, "dtype": "fp16", "pruned": False, "vae": "", "fix_clip": False},
     }
 
@@ -123,7 +124,13 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
         seed=seed,
         recipe=str(form.get("recipe") or "") if method.id == RECIPE else "",
         adjust=bool(form.get("adjust")),
+        merge_device=_merge_device(form),
     )
+
+
+def _merge_device(form: Mapping[str, Any]) -> Literal["auto", "cpu", "gpu"]:
+    given = form.get("merge_device") or "auto"
+    return "cpu" if given == "cpu" else "gpu" if given == "gpu" else "auto"
 
 
 def _name_of(models: Sequence[ModelRef]) -> str:
