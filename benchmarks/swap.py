@@ -149,17 +149,21 @@ class Bench:
         components: What is loaded and merged.
         folder: For the models' files.
         device: Where the model is loaded and merged.
+        models: How many to make.
+        mapped: Leave the models that the floor is measured with in their files' pages, where RAM is short.
     """
 
-    def __init__(self, architecture: str, components: Sequence[str], folder: Path, device: str) -> None:
+    def __init__(
+        self, architecture: str, components: Sequence[str], folder: Path, device: str, models: int, mapped: bool
+    ) -> None:
         self.device = device
         self.row = next(row for row in ARCHITECTURES if row.id == architecture)
         self.components, self.folder = components, folder
-        self.paths = [folder / f"{name}.safetensors" for name in "abc"]
+        self.paths = [folder / f"{name}.safetensors" for name in "abc"[:models]]
         for seed, path in enumerate(self.paths):
             make_model(path, architecture, seed, components)
         self.a, self.b = (
-            {key: tensor.to(device, copy=True) for key, tensor in load_file(str(path)).items()}
+            {key: tensor.to(device, copy=not mapped) for key, tensor in load_file(str(path)).items()}
             for path in self.paths[:2]
         )
         self.live = Live({key: tensor.clone() for key, tensor in self.a.items()})
@@ -308,6 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--architecture", choices=("sd1", "sdxl"), default="sd1")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda to measure a GPU")
+    parser.add_argument("--mapped", action="store_true", help="read the floor's models from their files' pages")
     parser.add_argument("--components", nargs="+", default=["unet", "text_encoder"])
     parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), default=list(METHODS))
     parser.add_argument("--rounds", type=int, default=5)
@@ -317,7 +322,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     started = time.time()
     with tempfile.TemporaryDirectory(prefix="optim-swap-") as folder:
-        bench = Bench(options.architecture, options.components, Path(folder), options.device)
+        models = max(METHODS[method] for method in options.methods)
+        bench = Bench(options.architecture, options.components, Path(folder), options.device, models, options.mapped)
         bench.floors(options.rounds)
         for method in options.methods:
             bench.method(method, options.rounds)
@@ -329,7 +335,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bench.session.close()
     report = {
         "architecture": options.architecture, "components": options.components, "rounds": options.rounds,
-        "device": options.device, "machine": machine(options.device),
+        "device": options.device, "mapped": options.mapped, "machine": machine(options.device),
         "date": time.strftime("%Y-%m-%d"), "duration": time.time() - started, **result,
     }  # fmt: skip
     for name, entry in result["cases"].items():
