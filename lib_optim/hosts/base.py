@@ -11,11 +11,12 @@ thread*)::
         with host.exclusive(), session.live_weights() as live:
             live.write(key, tensor) …               # checkpoint keys, in any order
             host.generate(job, stamp) …
+            # while nobody else waits for the host, the next trial may write over this one
         # leaving live_weights() has put the originals back, verified, and dropped stale caches
     with host.exclusive():
         session.close(); host.restore(before)
 
-`exclusive` is never held while waiting for a human, for a scorer on its own device, or for a pause.
+`exclusive` is never held while waiting for a human, for a scorer that takes its time, or for a pause.
 """
 
 from __future__ import annotations
