@@ -6,16 +6,15 @@
 
   optim.blockMaps = (plan) => {
     const select = el('select', {
-      id: 'optim_block_map', class: 'optim-input', on: {
+      id: 'optim_block_map', class: 'optim-input', 'aria-label': 'Block map', on: {
         change: () => {
           plan.form.vary.block_map = select.value;
           plan.changed('vary');
         },
       },
     });
-    const field = el('label', { class: 'optim-parameter-row optim-row optim-nowrap' }, el('span', { class: 'optim-note', text: 'Blocks' }), select);
     const problems = el('div', { class: 'optim-stack', id: 'optim_block_map_problems' });
-    const node = el('div', { class: 'optim-stack' }, field, problems);
+    const node = el('div', { class: 'optim-stack' }, select, problems);
     let drawn = '';
     return {
       node,
@@ -28,11 +27,11 @@
         if (signature === drawn) return;
         drawn = signature;
         const gone = chosen && !fitting.some((row) => row.name === chosen) ? [chosen] : [];
-        select.replaceChildren(el('option', { value: '', text: 'the usual blocks' }), ...fitting.map((row) => el('option', { value: row.name, text: row.name })),
-          ...gone.map((name) => el('option', { value: name, text: `${name} (not for this model)` })));
+        select.replaceChildren(el('option', { value: '', text: 'The usual blocks' }), ...fitting.map((row) => el('option', { value: row.name, text: `Blocks of ${row.name}` })),
+          ...gone.map((name) => el('option', { value: name, text: `Blocks of ${name} (not for this model)` })));
         select.value = chosen;
         select.title = `Block maps of your own: YAML files in ${own.folder}`;
-        optim.show(field, fitting.length || gone.length);
+        optim.show(select, fitting.length || gone.length);
         const sentences = own.maps.flatMap((row) => row.problems);
         problems.replaceChildren(...sentences.map((text) => el('div', { class: 'optim-error', text })));
         optim.show(node, fitting.length || gone.length || sentences.length);

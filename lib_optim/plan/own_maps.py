@@ -59,7 +59,7 @@ def own_maps(folder: Path) -> tuple[OwnMap, ...]:
 def _own(path: Path) -> OwnMap:
     try:
         text = path.read_text(encoding="utf-8-sig")
-        return OwnMap(path.stem, text, read_block_map(text, path.name).architecture)
+        return OwnMap(path.stem, text, read_block_map(text).architecture)
     except PlanError as error:
         return OwnMap(path.stem, "", "", tuple(f"{path.name}: {problem}" for problem in error.problems))
     except (OSError, ValueError) as error:
