@@ -25,14 +25,15 @@ from lib_optim.plan.errors import OptimError, PlanError, Problem
 from lib_optim.plan.guide import Guide
 from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.nearest import did_you_mean
-from lib_optim.plan.own_maps import OwnMap, plan_blocks
+from lib_optim.plan.own_maps import OwnMap
 from lib_optim.plan.payload import MAX_SEED, Payload
 from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.plan.starts import StartPoint
+from lib_optim.ui.form_blocks import block_map_text, form_blocks
 from lib_optim.ui.guide_form import MODES, guide_from_form
 
-__all__ = ["Choices", "default_form", "form_blocks", "form_parts", "plan_from_form"]
+__all__ = ["Choices", "default_form", "form_parts", "plan_from_form"]
 
 MAX_TRIALS = 100_000
 RECIPE = "recipe"  # the method that `form["recipe"]` is for; as in `lib_optim.merging.recipe_method`
@@ -128,7 +129,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
         recipe=str(form.get("recipe") or "") if method.id == RECIPE else "",
         adjust=bool(form.get("adjust")),
         merge_device=_merge_device(form),
-        block_map=_block_map(form, choices),
+        block_map=block_map_text(form, choices),
     )
 
 
@@ -149,28 +150,6 @@ def form_parts(form: Mapping[str, Any], choices: Choices) -> tuple[Path, MergeMe
     if problems or method is None or not models:
         raise PlanError(problems or "The form is empty; choose two models and a method.")
     return Path(models[0].path), method
-
-
-def form_blocks(form: Mapping[str, Any], choices: Choices, base: Path) -> BlockMap:
-    """Return the block map of a form whose model A is `base`.
-
-    Raises:
-        OptimError: It has none, or the user's own cannot be used.
-    """
-    return plan_blocks(_block_map(form, choices), choices.blocks(base))
-
-
-def _block_map(form: Mapping[str, Any], choices: Choices) -> str:
-    name = str((form.get("vary") or {}).get("block_map") or "")
-    if not name:
-        return ""
-    own = choices.block_maps.get(name)
-    if own is None:
-        hint = did_you_mean(name, choices.block_maps)
-        raise PlanError([Problem("block_map", f"The block map '{name}' is not there any more; choose another.{hint}")])
-    if own.problems:
-        raise PlanError(Problem("block_map", sentence) for sentence in own.problems)
-    return own.text
 
 
 def _name_of(models: Sequence[ModelRef]) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from lib_optim.plan.errors import OptimError, PlanError
 from lib_optim.plan.guide_file import write_guide
 from lib_optim.plan.guide_tidy import tidied
-from lib_optim.ui.form import form_blocks, form_parts
+from lib_optim.ui.form import form_parts
+from lib_optim.ui.form_blocks import form_blocks
 from lib_optim.ui.guide_form import guide_from_form
 from lib_optim.ui.guide_table import edited, guide_rows
 from lib_optim.ui.http import Call, Refused
