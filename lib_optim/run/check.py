@@ -16,6 +16,7 @@ from lib_optim.plan.blocks import BlockMap, block_map
 from lib_optim.plan.errors import CheckpointError, PlanError, Problem
 from lib_optim.plan.header import CheckpointHeader, read_header
 from lib_optim.plan.methods import MergeMethod
+from lib_optim.plan.own_maps import map_problems, plan_blocks
 from lib_optim.plan.payload import ImageJob, jobs_of
 from lib_optim.plan.refine import refined_for
 from lib_optim.plan.run_plan import RunPlan
@@ -90,8 +91,8 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     base = _base(plan, host, problems)
     if architecture is None or method is None or base is None or architecture.block_map is None:
         return PlanCheck(tuple(problems))
-    blocks = block_map(architecture.block_map)
     try:
+        blocks = _blocks(plan, method, architecture)
         blocks = refined_for(plan.guide, blocks, headers[0].floating)
         space = space_of(plan.guide, method, blocks)
     except PlanError as error:
@@ -104,6 +105,8 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     resolved = Resolved(plan, base, models, tuple(headers), architecture, blocks, method, space, jobs)
     problems.extend(_capabilities(resolved, host))
     problems.extend(device_problems(plan, host))
+    if plan.block_map:
+        problems.extend(map_problems(blocks, architecture, headers[0].floating, space.merged_blocks))
     problems.extend(shape_problems(headers, blocks, space))
     problems.extend(start_problems(plan.sampler.start, space, blocks))
     tensors = headers[0].tensors
@@ -161,6 +164,13 @@ def _method(
         problems.append(Problem("method", f"{method.title} takes {wanted} models, but {len(plan.models)} are chosen."))
         return None
     return method
+
+
+def _blocks(plan: RunPlan, method: MergeMethod, architecture: Architecture) -> BlockMap:
+    if plan.block_map and (method.recipe or method.adjusted):
+        what = "A recipe" if method.recipe else "The layer adjustment"
+        raise PlanError([Problem("block_map", f"{what} takes the usual blocks; choose no block map of your own.")])
+    return plan_blocks(plan.block_map, block_map(architecture.block_map or ""))
 
 
 def _base(plan: RunPlan, host: Host, problems: list[Problem]) -> Checkpoint | None:

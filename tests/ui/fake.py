@@ -64,6 +64,9 @@ class FakeHost:
         fields = frozenset({"prompt", "seed", "subseed", "steps", "width", "height"})
         return HostCapabilities(("sd1", "sdxl"), fields, ("Euler a",), (), False)
 
+    def merge_device(self) -> str:
+        return "cpu"
+
     def paths(self) -> HostPaths:
         return HostPaths(self.folder / "outputs", self.folder / "models", self.folder / "data")
 
