@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lib_optim.plan.design import StartDesign
 from lib_optim.plan.guide import Guide
 from lib_optim.plan.noun import Noun
 from lib_optim.plan.payload import MAX_SEED, Payload
@@ -41,6 +42,7 @@ class SamplerSpec(Noun):
         options: Options of that sampler.
         presets: Names of the presets tried first, in this order; those that do not fit are left out.
         start: The user's own block weights, tried before the presets.
+        design: What looks around after them, before the sampler takes over.
     """
 
     id: str = "auto"
@@ -49,6 +51,7 @@ class SamplerSpec(Noun):
         "unchanged", "all A", "all B", "half", "GRAD_V", "GRAD_A", "SMOOTHSTEP", "REVERSE_SMOOTHSTEP",
     )  # fmt: skip
     start: tuple[StartPoint, ...] = ()
+    design: StartDesign = field(default_factory=StartDesign)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from lib_optim.run.check_save import save_size
 from lib_optim.run.check_settings import settings_problems
 from lib_optim.run.device import device_notes, device_problems
 from lib_optim.run.notes import notes_of
+from lib_optim.search.samplers import fit_problems
 
 __all__ = ["PlanCheck", "Resolved", "check_plan"]
 
@@ -109,6 +110,8 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
         problems.extend(map_problems(blocks, architecture, headers[0].floating, space.merged_blocks))
     problems.extend(shape_problems(headers, blocks, space))
     problems.extend(start_problems(plan.sampler.start, space, blocks))
+    if not any(problem.where.startswith(("sampler", "budget")) for problem in problems):
+        problems.extend(fit_problems(plan.sampler, space, plan.budget.trials))
     tensors = headers[0].tensors
     merged = sum(info.nbytes for key, info in tensors.items() if blocks.block_of(key) in space.merged_blocks)
     pixels = sum(job.payload.width * job.payload.height for job in resolved.jobs)
@@ -231,6 +234,12 @@ def _room(folder: Path, size: int, what: str) -> Iterator[Problem]:
 
 
 def _warnings(resolved: Resolved) -> Iterator[str]:
+    design, trials = resolved.plan.sampler.design.total, resolved.plan.budget.trials
+    if design >= trials:
+        yield (
+            f"The start design alone fills all {trials} trials, so the search itself gets none; take fewer points of "
+            "it or more trials."
+        )
     for point in resolved.plan.sampler.start:
         yield from start_notes(point, resolved.space, resolved.blocks)
     yield from (note.sentence for note in notes_of(resolved) if note.kind == "warning")

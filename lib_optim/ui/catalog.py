@@ -25,6 +25,7 @@ from lib_optim.ui.own_methods import own_methods
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
     from lib_optim.scoring.base import ScorerRow
+    from lib_optim.search.sampler_row import SamplerRow
 
 __all__ = ["Catalog"]
 
@@ -159,11 +160,28 @@ def _scorer_rows() -> tuple[ScorerRow, ...]:
     return scorer_rows()
 
 
-def _sampler_rows() -> list[dict[str, str]]:
+def _sampler_rows() -> list[dict[str, Any]]:
     from lib_optim.search.samplers import sampler_rows
 
-    automatic = {"id": "auto", "title": "Automatic", "note": "The best one for the number of parameters and trials"}
-    return [automatic, *({"id": row.id, "title": row.title, "note": row.note} for row in sampler_rows())]
+    note = "The best one for the number of parameters and trials"
+    automatic = {"id": "auto", "title": "Automatic", "note": note, "family": "", "missing": "", "options": []}
+    return [automatic, *(_sampler_json(row) for row in sampler_rows())]
+
+
+def _sampler_json(row: SamplerRow) -> dict[str, Any]:
+    options = [
+        {"name": o.name, "title": o.title, "type": o.type.__name__, "default": o.default, "low": o.low, "high": o.high,
+         "help": o.help, "choices": list(o.choices)}
+        for o in row.options
+    ]  # fmt: skip
+    return {
+        "id": row.id,
+        "title": row.title,
+        "note": row.note,
+        "family": row.family,
+        "missing": row.missing,
+        "options": options,
+    }
 
 
 def _parameters_of(method: str) -> tuple[Any, ...]:

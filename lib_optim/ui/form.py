@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from lib_optim.hosts.base import Checkpoint
 from lib_optim.plan.blocks import BlockMap
+from lib_optim.plan.design import StartDesign
 from lib_optim.plan.errors import OptimError, PlanError, Problem
 from lib_optim.plan.guide import Guide
 from lib_optim.plan.methods import MergeMethod
@@ -32,6 +33,7 @@ from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.plan.starts import StartPoint
 from lib_optim.ui.form_blocks import block_map_text, form_blocks
 from lib_optim.ui.guide_form import MODES, guide_from_form
+from lib_optim.ui.search_form import sampler_from_form
 
 __all__ = ["Choices", "default_form", "form_parts", "plan_from_form"]
 
@@ -79,6 +81,8 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "payloads": list(payloads),
         "scorers": [{"id": scorer, "weight": 1, "options": {}} for scorer in scorers],
         "sampler": "auto",
+        "sampler_options": {},
+        "design": StartDesign().to_json(),
         "presets": True,
         "trials": 30,
         "seed": 0,
@@ -112,9 +116,13 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
     seed = _whole(form, "seed", 0, MAX_SEED, "The seed", problems)
     save = form.get("save") or {}
     starts = tuple(StartPoint.from_json(row, "start") for row in form.get("start") or ())
+    sampler = SamplerSpec()
+    try:
+        sampler = sampler_from_form(form, starts)
+    except PlanError as error:
+        problems.extend(error.problems)
     if problems or method is None or guide is None:
         raise PlanError(problems or "The form is empty; choose two models and a method.")
-    presets = SamplerSpec().presets if form.get("presets", True) else ()
     return RunPlan(
         name=str(form.get("name") or "").strip() or _name_of(models),
         models=models,
@@ -122,7 +130,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
         guide=guide,
         payloads=payloads,
         scorers=scorers,
-        sampler=SamplerSpec(str(form.get("sampler") or "auto"), presets=presets, start=starts),
+        sampler=sampler,
         budget=Budget(trials),
         save=SaveSpec.from_json(save, "save"),
         seed=seed,

@@ -94,6 +94,7 @@ class FakeManager:
         self.scores: dict[tuple[int, int], float] = {}
         self.commands: list[str] = []
         self.saves: list[tuple[Any, str]] = []
+        self.plan: RunPlan | None = None
         self._flags: set[str] = set()
         self._thread: threading.Thread | None = None
         self._step = (0, 0)
@@ -116,6 +117,7 @@ class FakeManager:
             raise PlanError(problems)
         folder = RunFolder.create(self.host.paths().outputs, plan.name)
         folder.write_plan(plan)
+        self.plan = plan
         self._begin(plan, folder)
         return folder.name
 
