@@ -32,7 +32,8 @@ Raw = Callable[[Array], Array]
 FAMILIES = ("bowl", "interact", "plateau", "multimodal", "cliff", "dense")
 PAYLOADS = 8
 PREFERENCE = 0.15
-# What is reported comes from instances of the first string; nothing was ever chosen by looking at them. Tuning uses the second.
+# What is reported comes from instances of the first string, and nothing was chosen by looking at them. Tuning uses
+# the second.
 HELD_OUT = "optim search benchmark: held out, first edition"
 TUNING = "optim search benchmark: tuning"
 
@@ -152,7 +153,9 @@ def _cliff(rng: np.random.Generator, dims: int, weights: Array) -> Landscape:
     edge = v @ c + 0.05
 
     def raw(x: Array) -> Array:
-        return np.asarray(1 - (x - c) ** 2 @ weights / 0.12 - 0.9 / (1 + np.exp(-np.clip((x @ v - edge) / 0.012, -60, 60))))
+        return np.asarray(
+            1 - (x - c) ** 2 @ weights / 0.12 - 0.9 / (1 + np.exp(-np.clip((x @ v - edge) / 0.012, -60, 60)))
+        )
 
     return raw, _polished(raw, c), weights
 

@@ -70,9 +70,29 @@ def _random(seed: int, options: Mapping[str, Any]) -> optuna.samplers.BaseSample
     return RandomSampler(seed=seed)
 
 
+def _optim(seed: int, options: Mapping[str, Any]) -> optuna.samplers.BaseSampler:
+    from lib_optim.search.optim_sampler import OptimSampler
+
+    return OptimSampler(
+        seed=seed,
+        n_startup_trials=options["n_startup_trials"],
+        exploration=options["exploration"],
+        smooth=options["smooth"],
+    )
+
+
 _STARTUP = SamplerOption("n_startup_trials", int, 10, 1, 1000, "Finished trials, presets included, before the model")
 
 _ROWS = (
+    SamplerRow(
+        "optim", "Optim", "Our own: a Gaussian process that expects few blocks to matter and neighbours to be alike",
+        (
+            _STARTUP,
+            SamplerOption("exploration", float, 1.0, 0.0, 3.0, "How boldly it tries what it does not know"),
+            SamplerOption("smooth", bool, True, None, None, "Expect neighbouring blocks to want similar values"),
+        ),
+        _optim,
+    ),
     SamplerRow(
         "tpe", "TPE", "Tree-structured Parzen estimator (Bergstra et al. 2011); takes any kind of parameter",
         (
@@ -97,12 +117,16 @@ def sampler_rows() -> tuple[SamplerRow, ...]:
 def resolve_auto(spec: SamplerSpec, space: Space) -> SamplerSpec:
     """Return `spec` with ``auto`` replaced by what suits the space.
 
-    Up to 8 parameters: the Gaussian process, which needed the fewest trials there; above, TPE with
-    independent parameters (docs/search.md states the evidence and its limits).
+    Numbers alone: our own sampler. With choices or switches: up to 8 parameters the Gaussian process, which needed
+    the fewest trials there, above that TPE with independent parameters (docs/search.md has the evidence and its limits).
     """
     if spec.id != "auto":
         return spec
-    return SamplerSpec("gp" if len(space.parameters) <= 8 else "tpe", spec.options, spec.presets)
+    if all(parameter.bound.kind in ("float", "int") for parameter in space.parameters):
+        chosen = "optim"
+    else:
+        chosen = "gp" if len(space.parameters) <= 8 else "tpe"
+    return SamplerSpec(chosen, spec.options, spec.presets)
 
 
 def sampler_problems(spec: SamplerSpec) -> list[Problem]:

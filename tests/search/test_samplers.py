@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,12 +12,12 @@ import pytest
 from lib_optim.plan.errors import PlanError
 from lib_optim.plan.run_plan import SamplerSpec
 from lib_optim.search.samplers import build_sampler, resolve_auto, sampler_problems, sampler_rows
-from tests.search.test_study import history, make_space, new
+from tests.search.test_study import history, make_space, mixed_space, new
 
 ROWS = sampler_rows()
 OPTIONS = [(row.id, option.name) for row in ROWS for option in row.options]
 # A value that differs from the default enough to show after 12 finished trials.
-OTHER: dict[str, Any] = {"n_startup_trials": 40, "n_ei_candidates": 2, "multivariate": True}
+OTHER: dict[str, Any] = {"n_startup_trials": 40, "n_ei_candidates": 2, "multivariate": True, "exploration": 0.0, "smooth": False}
 
 
 def option_of(sampler: str, name: str) -> Any:
@@ -24,7 +25,7 @@ def option_of(sampler: str, name: str) -> Any:
 
 
 def test_the_rows() -> None:
-    assert [row.id for row in ROWS] == ["tpe", "gp", "random"]
+    assert [row.id for row in ROWS] == ["optim", "tpe", "gp", "random"]
     for row in ROWS:
         assert row.title
         assert row.note
@@ -78,11 +79,20 @@ def test_what_is_wrong_is_said_in_one_sentence(spec: SamplerSpec, sentence: str)
     assert str(problem).startswith(sentence)
 
 
-def test_auto_takes_the_gaussian_process_for_few_parameters() -> None:
+def test_auto_takes_our_own_sampler_for_numbers() -> None:
     presets = ("half",)
-    assert resolve_auto(SamplerSpec(presets=presets), make_space(8)) == SamplerSpec("gp", {}, presets)
-    assert resolve_auto(SamplerSpec(presets=presets), make_space(9)) == SamplerSpec("tpe", {}, presets)
+    for blocks in (1, 8, 12):
+        assert resolve_auto(SamplerSpec(presets=presets), make_space(blocks)) == SamplerSpec("optim", {}, presets)
     assert sampler_problems(SamplerSpec()) == []
+
+
+def test_auto_takes_others_where_there_are_choices() -> None:
+    space = mixed_space()
+    assert any(parameter.bound.kind in ("choice", "bool") for parameter in space.parameters)
+    few = replace(space, parameters=space.parameters[-8:])
+    assert len(space.parameters) > 8
+    assert resolve_auto(SamplerSpec(), space).id == "tpe"
+    assert resolve_auto(SamplerSpec(), few).id == "gp"
 
 
 def test_a_chosen_sampler_is_kept() -> None:
