@@ -38,6 +38,7 @@ __all__ = ["OptimSampler"]
 Array = NDArray[np.float64]
 _BOLDNESS = (1.0, 0.5, 0.25)
 _FIT_EVERY = 3
+_SHAKE = 0.1
 _FIRST_STEPS, _NEXT_STEPS = 60, 12
 _CANDIDATES = 100  # of each of four kinds
 _STARTS, _CLIMB = 4, 15
@@ -80,7 +81,7 @@ class OptimSampler(BaseSampler):
         done = [t for t in study.get_trials(deepcopy=False) if t.state is TrialState.COMPLETE and t.distributions]
         done = [t for t in done if t.distributions.keys() == search_space.keys()]
         if len(done) < self._startup:
-            return columns.decode(_spread(columns.width, trial.number))
+            return columns.decode(self._shaken(_spread(columns.width, trial.number)))
         points = np.array([columns.encode(t.params) for t in done])
         scores = np.array([float(t.value or 0.0) for t in done])
         if study.direction is StudyDirection.MINIMIZE:
@@ -91,11 +92,16 @@ class OptimSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return the middle for the very first trial, else a draw: for what no earlier trial had."""
+        """Return about the middle for the very first trial, else a draw: for what no earlier trial had."""
         columns = Columns({param_name: param_distribution}, {})
         first = not any(t.distributions for t in study.get_trials(deepcopy=False) if t.number != trial.number)
-        point = np.full(columns.width, 0.5) if first else self._rng.uniform(size=columns.width)
+        middle = np.full(columns.width, 0.5)
+        point = self._shaken(middle) if first else self._rng.uniform(size=columns.width)
         return columns.decode(point)[param_name]
+
+    def _shaken(self, point: Array) -> Array:
+        """Return `point` moved a little, so that another seed makes another run from its first trial on."""
+        return np.asarray((point + self._rng.uniform(-_SHAKE, _SHAKE, len(point))).clip(0, 1))
 
     def _propose(self, columns: Columns, points: Array, scores: Array, boldness: float) -> Array:
         axes = Axes(columns.neighbours, self._smooth)

@@ -118,7 +118,7 @@ def resolve_auto(spec: SamplerSpec, space: Space) -> SamplerSpec:
     """Return `spec` with ``auto`` replaced by what suits the space.
 
     Numbers alone: our own sampler. With choices or switches: up to 8 parameters the Gaussian process, which needed
-    the fewest trials there, above that TPE with independent parameters (docs/search.md has the evidence and its limits).
+    the fewest trials there, above that TPE with independent parameters. docs/search.md has the evidence.
     """
     if spec.id != "auto":
         return spec
