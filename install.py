@@ -44,6 +44,7 @@ ROWS = (
     Row("fuzzywuzzy", "fuzzywuzzy", "==0.18.0", False, "sd-mecha imports it"),
     Row("scipy", "scipy", "", True, "sd-mecha and the Gaussian process compute with it"),
     Row("PyYAML", "yaml", "", True, "reads the block maps"),
+    Row("cmaes", "cmaes", ">=0.12,<1", False, "the search CMA-ES is built on it; it needs numpy only"),
     Row("greenlet", "greenlet", "", True, "makes the Gaussian process propose faster, about three times"),
     Row("optuna", "optuna", ">=5,<6", True, "searches", ("alembic", "sqlalchemy", "colorlog", "packaging", "tqdm")),
 )

@@ -124,7 +124,7 @@ def _draw(
     host: StandaloneHost, resolved: Resolved, points: Sequence[Mapping[str, Value]], jobs: Sequence[ImageJob]
 ) -> list[list[Image.Image]]:
     """Draw `jobs` with the merge at each of `points`, as a run would."""
-    merger, made = open_merger(resolved), []
+    merger, made = open_merger(resolved, host), []
     with host.exclusive():
         host.load(resolved.base)
         session = host.open_session(resolved.base, resolved.components)

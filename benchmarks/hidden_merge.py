@@ -176,7 +176,7 @@ def _images(
 
 def _references(host: StandaloneHost, resolved: Resolved, hidden: Mapping[str, float], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    merger = open_merger(resolved)
+    merger = open_merger(resolved, host)
     (images,) = _images(host, resolved, merger, [hidden])
     merger.close()
     for job, image in zip(resolved.jobs, images, strict=True):
@@ -186,7 +186,7 @@ def _references(host: StandaloneHost, resolved: Resolved, hidden: Mapping[str, f
 def _pixel_errors(
     host: StandaloneHost, resolved: Resolved, hidden: Mapping[str, float], points: Sequence[Mapping[str, Value]]
 ) -> list[float]:
-    merger = open_merger(resolved)
+    merger = open_merger(resolved, host)
     wanted, *made = _images(host, resolved, merger, [hidden, *points])
     merger.close()
     target = np.stack([np.asarray(image, dtype=np.float64) / 255 for image in wanted])

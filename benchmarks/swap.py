@@ -29,6 +29,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from lib_optim.hosts.accelerator import merge_device_of, spare_bytes
 from lib_optim.hosts.live import TableSession
 from lib_optim.hosts.transforms import identity_table
 from lib_optim.merging.fallback import quiet_progress
@@ -126,10 +127,18 @@ def note(text: str) -> None:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return how many seconds `work` takes."""
+    """Return how many seconds `work` takes, on a GPU too."""
+    settle()
     started = time.perf_counter()
     work()
+    settle()
     return time.perf_counter() - started
+
+
+def settle() -> None:
+    """Wait until a GPU has done what it was told."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 class Bench:
@@ -139,16 +148,23 @@ class Bench:
         architecture: Which.
         components: What is loaded and merged.
         folder: For the models' files.
+        device: Where the model is loaded and merged.
+        models: How many to make.
+        mapped: Leave the models that the floor is measured with in their files' pages, where RAM is short.
     """
 
-    def __init__(self, architecture: str, components: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, architecture: str, components: Sequence[str], folder: Path, device: str, models: int, mapped: bool
+    ) -> None:
+        self.device = device
         self.row = next(row for row in ARCHITECTURES if row.id == architecture)
         self.components, self.folder = components, folder
-        self.paths = [folder / f"{name}.safetensors" for name in "abc"]
+        self.paths = [folder / f"{name}.safetensors" for name in "abc"[:models]]
         for seed, path in enumerate(self.paths):
             make_model(path, architecture, seed, components)
         self.a, self.b = (
-            {key: tensor.clone() for key, tensor in load_file(str(path)).items()} for path in self.paths[:2]
+            {key: tensor.to(device, copy=not mapped) for key, tensor in load_file(str(path)).items()}
+            for path in self.paths[:2]
         )
         self.live = Live({key: tensor.clone() for key, tensor in self.a.items()})
         self.size = sum(tensor.nbytes for tensor in self.a.values())
@@ -185,7 +201,8 @@ class Bench:
         guide = Guide(tuple(ComponentGuide(c, (Strategy("all", parameters=names),)) for c in self.components))
         blocks = block_map(self.row.block_map or "")
         space = space_of(guide, chosen, blocks)
-        return Merger(chosen, self.paths[: METHODS[method]], self.row, blocks, space, 0, precision="fp16")
+        models = self.paths[: METHODS[method]]
+        return Merger(chosen, models, self.row, blocks, space, 0, precision="fp16", device=self.device)
 
     def method(self, method: str, rounds: int) -> None:
         """Time a method's swaps, between copies; the first by itself: it reads the files and makes the constants."""
@@ -199,6 +216,9 @@ class Bench:
                 seconds = timed(lambda merger=merger, values=values, bare=bare: merger.write(values, bare))
                 if number == 0:
                     self.record(f"{method}, first trial", seconds)
+                    self.settle_in(merger)
+                elif number == 1 and self.device != "cpu":
+                    self.record(f"{method}, models moved there", seconds)
                 else:
                     grown = resident() - anonymous - (merger.constants.bytes - kept)
                     self.record(
@@ -216,6 +236,11 @@ class Bench:
             self.record("copy", timed(self.copy))
         merger.close()
 
+    def settle_in(self, merger: Merger) -> None:
+        """Do what a host does after the first image: give the memory that is free."""
+        if self.device != "cpu":
+            merger.give_memory(spare_bytes(merge_device_of(self.device)))
+
     def mecha(self) -> None:
         """Time sd-mecha itself, as other tools use it."""
         mecha, target = sd_mecha(), self.folder / "merged.safetensors"
@@ -223,7 +248,9 @@ class Bench:
 
         def merge(output: Any) -> None:
             recipe = mecha.weighted_sum(*(mecha.model(path, config) for path in self.paths[:2]), alpha=0.37)
-            mecha.merge(recipe, output=output, output_dtype=torch.float16, tqdm=quiet_progress())
+            mecha.merge(
+                recipe, merge_device=self.device, output=output, output_dtype=torch.float16, tqdm=quiet_progress()
+            )
 
         self.record("sd_mecha.merge to memory", timed(lambda: merge(None)))
         disk = written_bytes()
@@ -269,12 +296,13 @@ class Bench:
         return {"copy": 2, "torch.lerp": 3}.get(name, 0) * self.size
 
 
-def machine() -> dict[str, Any]:
+def machine(device: str) -> dict[str, Any]:
     model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.processor())  # fmt: skip
+    gpu = "" if device == "cpu" else torch.cuda.get_device_name(device)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     return {
-        "processor": model, "torch": torch.__version__, "threads": torch.get_num_threads(),
+        "processor": model, "gpu": gpu, "torch": torch.__version__, "threads": torch.get_num_threads(),
         "python": platform.python_version(), "commit": commit,
     }  # fmt: skip
 
@@ -283,6 +311,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and write its result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--architecture", choices=("sd1", "sdxl"), default="sd1")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda to measure a GPU")
+    parser.add_argument("--mapped", action="store_true", help="read the floor's models from their files' pages")
     parser.add_argument("--components", nargs="+", default=["unet", "text_encoder"])
     parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), default=list(METHODS))
     parser.add_argument("--rounds", type=int, default=5)
@@ -292,7 +322,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     started = time.time()
     with tempfile.TemporaryDirectory(prefix="optim-swap-") as folder:
-        bench = Bench(options.architecture, options.components, Path(folder))
+        models = max(METHODS[method] for method in options.methods)
+        bench = Bench(options.architecture, options.components, Path(folder), options.device, models, options.mapped)
         bench.floors(options.rounds)
         for method in options.methods:
             bench.method(method, options.rounds)
@@ -304,7 +335,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bench.session.close()
     report = {
         "architecture": options.architecture, "components": options.components, "rounds": options.rounds,
-        "machine": machine(), "date": time.strftime("%Y-%m-%d"), "duration": time.time() - started, **result,
+        "device": options.device, "mapped": options.mapped, "machine": machine(options.device),
+        "date": time.strftime("%Y-%m-%d"), "duration": time.time() - started, **result,
     }  # fmt: skip
     for name, entry in result["cases"].items():
         ratio = f"{entry['ratio_to_floor']:.2f} x floor" if "ratio_to_floor" in entry else ""

@@ -47,16 +47,19 @@
       'A line is blocks, a colon, a range: ', el('code', { text: 'IN00-IN05: 0.2..0.8' }), ', ', el('code', { text: 'OUT*: 0..1 step 0.05' }), '. Fixed: ',
       el('code', { text: 'M00: =0.5' }), '. Tied to another block: ', el('code', { text: 'OUT00: =IN05' }), '. The first line that names a block counts. One value for several: ',
       el('code', { text: 'detail = OUT06-OUT11: 0..1' }), '. Single tensors, which leave their block: ', el('code', { text: '*.attn1.*: 0..0.5' }), ', ',
-      el('code', { text: 'OUT03-OUT06/*attn1*: 0.3' }), '.');
+      el('code', { text: 'OUT03-OUT06/*attn1*: 0.3' }), '. A guide file works here, too.');
     const customBox = el('div', { class: 'optim-stack' }, custom, customHelp);
     const size = el('span', { class: 'optim-note', id: 'optim_size' });
     const paste = optim.button('optim_paste_weights', 'Paste weights …', () => optim.pasteWeights(plan), 'small', 'Block weights from another program, a merged checkpoint or an image');
     const starts = optim.startChips(plan);
     const components = el('div', { class: 'optim-row' }, textEncoder.node, vae.node);
+    const table = optim.blockTable(plan);
+    const files = optim.guideFiles(plan, table);
+    const maps = optim.blockMaps(plan);
     const section = optim.section(
       { id: 'optim_vary_card', title: 'What to vary', extra: size },
-      el('div', { class: 'optim-segments', role: 'radiogroup', 'aria-label': 'What to vary' }, ...modeButtons), modeHelp, components, customBox,
-      el('div', { class: 'optim-row' }, paste, starts.node));
+      el('div', { class: 'optim-segments', role: 'radiogroup', 'aria-label': 'What to vary' }, ...modeButtons), modeHelp, components, maps.node, customBox, table.node,
+      el('div', { class: 'optim-row optim-tight' }, paste, ...files.buttons), files.said, starts.node);
 
     return {
       sections: { vary: section },
@@ -72,6 +75,8 @@
         components.hidden = plan.form.vary.mode === 'custom';
         customBox.hidden = plan.form.vary.mode !== 'custom';
         optim.assign(custom, plan.form.vary.custom);
+        maps.draw();
+        table.draw();
         starts.draw();
       },
     };

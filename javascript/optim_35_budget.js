@@ -19,23 +19,10 @@
     };
     const trials = number('optim_trials', 'trials', 1);
     const seed = number('optim_seed', 'seed', 0);
-    const sampler = el('select', {
-      id: 'optim_sampler', class: 'optim-input',
-      on: {
-        change: () => {
-          plan.form.sampler = sampler.value;
-          plan.changed('sampler');
-        },
-      },
-    });
-    const samplerNote = el('div', { class: 'optim-help' });
-    const presets = optim.check('optim_presets', 'Try the classic presets first', (on) => {
-      plan.form.presets = on;
-      plan.changed('presets');
-    }, 'All A, all B, half and the known curves: the search starts from what people use.');
+    const search = optim.searchFields(plan);
     const budget = optim.section({ id: 'optim_budget_card', title: 'Budget', open: false },
       el('div', { class: 'optim-grid2' }, optim.field('Trials', trials), optim.field('Seed', seed)),
-      optim.field('Search', sampler), samplerNote, presets.node);
+      ...search.nodes);
 
     const name = el('input', {
       id: 'optim_name', type: 'text', class: 'optim-input', maxlength: 80, 'aria-label': 'Name of the run',
@@ -46,26 +33,34 @@
         },
       },
     });
+    const device = el('select', {
+      id: 'optim_merge_device', class: 'optim-input',
+      on: {
+        change: () => {
+          plan.form.merge_device = device.value;
+          plan.changed('merge_device');
+        },
+      },
+    }, el('option', { value: 'auto', text: 'Automatic' }), el('option', { value: 'cpu', text: 'CPU' }), el('option', { value: 'gpu', text: 'GPU' }));
     const saveBox = optim.check('optim_save', 'Save the best merge as a checkpoint at the end', (on) => {
       plan.form.save.checkpoint = on;
       plan.changed('save');
     });
     const saveOptions = optim.saveOptions('optim_saved', () => plan.form.save, () => plan.changed('save'));
     const run = optim.section({ id: 'optim_run_card', title: 'Run', open: false },
-      optim.field('Name', name), saveBox.node, saveOptions.node);
+      el('div', { class: 'optim-grid2' }, optim.field('Name', name), optim.field('Merge on', device)), saveBox.node, saveOptions.node);
 
     return {
       sections: { budget, run },
-      refill: () => sampler.replaceChildren(...plan.setup.samplers.map((row) => el('option', { value: row.id, text: row.title }))),
+      refill: search.refill,
       draw: () => {
         optim.assign(trials, plan.form.trials);
         optim.assign(seed, plan.form.seed);
-        optim.assign(sampler, plan.form.sampler);
-        optim.setText(samplerNote, (plan.setup.samplers.find((row) => row.id === plan.form.sampler) || { note: '' }).note);
-        presets.box.checked = plan.form.presets;
-        budget.summary(`${optim.plural(Number(plan.form.trials) || 0, 'trial')}${plan.form.sampler === 'auto' ? '' : ` · ${plan.form.sampler}`}`);
+        search.draw();
+        budget.summary(`${optim.plural(Number(plan.form.trials) || 0, 'trial')}${search.summary()}`);
         optim.assign(name, plan.form.name);
         name.placeholder = plan.form.models.filter(Boolean).map((title) => title.replace(/\.(safetensors|ckpt)\b.*$/, '').replace(/^.*[\\/]/, '')).join(' + ');
+        optim.assign(device, plan.form.merge_device || 'auto');
         saveBox.box.checked = plan.form.save.checkpoint;
         saveOptions.draw(plan.setup.vaes || []);
         run.summary(`${plan.form.name || 'named after the models'} · ${plan.form.save.checkpoint ? `saves ${optim.saveSummary(plan.form.save)}` : 'saves the recipe only'}`);

@@ -1,7 +1,7 @@
 """The command line: the standalone tab, a run without a browser, the self-test.
 
 python -m lib_optim                      open the tab on 127.0.0.1
-python -m lib_optim run plan.json        run a plan, with a progress line; --recipe FILE, --adjust
+python -m lib_optim run plan.json        run a plan, with a progress line; --recipe FILE, --adjust, --guide FILE
 python -m lib_optim resume FOLDER        go on with a run
 python -m lib_optim save RUN TRIAL       save the merge of a trial of any run as a checkpoint
 python -m lib_optim merge RECIPE …       merge as a recipe says, without a run
@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 
 from lib_optim import __version__
 from lib_optim.plan.errors import OptimError, PlanError
+from lib_optim.plan.guide import Guide
+from lib_optim.plan.guide_file import read_guide
 from lib_optim.plan.run_plan import RunPlan, SaveSpec
 from lib_optim.plan.scorers import MANUAL
 
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("plan", type=Path, help="plan.json")
     run.add_argument("--recipe", type=Path, default=None, help="optimise this recipe: .mecha, or a merged checkpoint")
     run.add_argument("--adjust", action="store_true", help="search the layer adjustment on top")
+    run.add_argument("--guide", type=Path, default=None, help="what to vary, from this guide file (YAML or JSON)")
     run.set_defaults(command="run")
     resume = commands.add_parser("resume", help="go on with a run")
     resume.add_argument("folder", help="name of the run folder")
@@ -134,6 +137,8 @@ def _run(options: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         raise OptimError(f"{options.plan} cannot be read as a plan: {error}.") from error
     _refuse_manual(plan)
+    if options.guide is not None:
+        plan = dataclasses.replace(plan, guide=_guide(options.guide))
     manager = _manager(options)
     if options.recipe is not None:
         from lib_optim.run.recipe_plan import with_recipe
@@ -143,6 +148,13 @@ def _run(options: argparse.Namespace) -> int:
         plan = dataclasses.replace(plan, adjust=True)
     manager.start(plan)
     return _watch(manager)
+
+
+def _guide(path: Path) -> Guide:
+    try:
+        return read_guide(path.read_text(encoding="utf-8-sig"), path.name)
+    except (OSError, ValueError) as error:
+        raise OptimError(f"{path} cannot be read as a guide: {error}.") from error
 
 
 def _resume(options: argparse.Namespace) -> int:

@@ -44,11 +44,17 @@ def write_plan(rig: Rig, **changes: object) -> str:
 
 
 def test_run_and_resume(bench: Rig) -> None:
-    done = call(bench.folder, "run", write_plan(bench))
+    guide = bench.folder / "guide.yaml"
+    guide.write_text("components: {unet: [{type: group, groups: {all: 'IN*, M00, OUT*'}}]}")
+    done = call(bench.folder, "run", write_plan(bench), "--guide", str(guide))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == str(bench.folder_of().path)
     assert "2 trials done. Best: trial" in done.stdout
     assert [trial.state for trial in bench.stored().trials] == ["complete", "complete"]
+    assert {name for trial in bench.stored().trials for name in trial.values} == {"all_alpha"}
+    guide.write_text("components:\n  unet: al")
+    done = call(bench.folder, "run", write_plan(bench), "--guide", str(guide))
+    assert (done.returncode, "Line 2" in done.stderr) == (1, True), done.stderr
     done = call(bench.folder, "save", bench.folder_of().name, "1", "--dtype", "fp32", "--pruned", "--name", "one")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(bench.models / "optim" / "one.safetensors")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
+import typing
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 import lib_optim
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.bounds import parse_bound
-from lib_optim.plan.guide import Guide
+from lib_optim.plan.guide import Strategy
 from lib_optim.plan.payload import Payload
 from lib_optim.plan.run_plan import SamplerSpec
 from lib_optim.plan.space import space_of
@@ -111,12 +111,22 @@ def test_the_blocks_in_the_guide_are_those_of_the_maps() -> None:
         assert f"IN{int(last[2:]) + 1:02d}" not in names
 
 
-def test_the_guide_example_is_a_guide() -> None:
-    text = section(GUIDE, "The guide in a plan file")
-    example = text[text.index('"guide":') + len('"guide":') :]
-    guide = Guide.from_json(json.loads(example.split("\n\n")[0]))
-    space = space_of(guide, WEIGHTED, block_map("sd1"))
-    assert {"detail_alpha", "BASE_alpha"} <= {parameter.name for parameter in space.parameters}
+def example(title: str, last: str) -> str:
+    """Return the indented example of a section: from its first line to the one that begins with `last`."""
+    lines = re.findall(r"^    .*$", section(GUIDE, title), re.MULTILINE)
+    end = max(i for i, line in enumerate(lines) if line.strip().startswith(last))
+    return "".join(f"{line.removeprefix('    ')}\n" for line in lines[: end + 1])
+
+
+def test_the_examples_are_the_files_that_are_tested() -> None:
+    guides = ROOT / "tests" / "plan" / "guides"
+    assert example("A guide as a file", "IN11") == (guides / "example.yaml").read_text(encoding="utf-8")
+    assert example("Blocks of your own", "- {name: REST") == (guides / "attention.yaml").read_text(encoding="utf-8")
+
+
+def test_every_strategy_is_described() -> None:
+    kinds = typing.get_args(typing.get_type_hints(Strategy)["type"])
+    assert {row[0].strip("`") for row in rows(section(GUIDE, "A guide as a file"))} == set(kinds)
 
 
 def test_the_custom_lines_are_understood() -> None:

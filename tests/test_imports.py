@@ -60,6 +60,10 @@ HEAVY |= {"sqlalchemy", "pandas", "matplotlib", "plotly"}
 # Modules that are one heavy thing through and through, and themselves imported only where that is used.
 HEAVY_MODULES = {"lib_optim/scoring/blip.py"}
 HEAVY_MODULES |= {f"lib_optim/merging/own/{name}.py" for name in MODULES}
+HEAVY_MODULES |= {
+    f"lib_optim/search/{name}.py"
+    for name in ("cma", "hill_climbing", "optim_sampler", "optuna_samplers", "recorded_sampler", "sequence_samplers")
+}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The search benchmark measures what it says: its problems have the stated shape, its runs resume, its tables add up."""
+"""The search benchmark measures what it says: its problems have the stated shape, runs resume, tables add up."""
 
 from __future__ import annotations
 

@@ -11,11 +11,12 @@ thread*)::
         with host.exclusive(), session.live_weights() as live:
             live.write(key, tensor) …               # checkpoint keys, in any order
             host.generate(job, stamp) …
+            # while nobody else waits for the host, the next trial may write over this one
         # leaving live_weights() has put the originals back, verified, and dropped stale caches
     with host.exclusive():
         session.close(); host.restore(before)
 
-`exclusive` is never held while waiting for a human, for a scorer on its own device, or for a pause.
+`exclusive` is never held while waiting for a human, for a scorer that takes its time, or for a pause.
 """
 
 from __future__ import annotations
@@ -288,6 +289,18 @@ class Host(Protocol):
 
     def report(self, text: str, done: int, total: int) -> None:
         """Show `text` and `done` of `total` images in the host's own progress display. Any thread."""
+
+    def merge_device(self) -> str:
+        """Return where merges belong: ``cpu``, or the device (``cuda:0``) where the model stays. Any thread."""
+
+    def spare_memory(self) -> int:
+        """Return how many bytes of `merge_device`'s memory images will not need; 0 for the CPU.
+
+        Call under `exclusive`, after at least one image was made: before that nobody knows.
+        """
+
+    def trim_memory(self) -> None:
+        """Give accelerator memory that nobody uses any more back to the driver. Call under `exclusive`."""
 
     def free_memory(self) -> None:
         """Give accelerator memory back to a scorer, if the host can. Call under `exclusive`."""

@@ -20,11 +20,13 @@ class Constants:
 
     Args:
         budget: Most bytes.
+        others: Bytes that something else keeps within the same budget.
     """
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, others: Callable[[], int] = lambda: 0) -> None:
         self.budget = budget
         self.bytes = 0
+        self._others = others
         self._kept: dict[tuple[int, str], torch.Tensor | None] = {}
         self._lock = threading.Lock()
 
@@ -41,7 +43,7 @@ class Constants:
         with self._lock:
             if place in self._kept:
                 return self._kept[place]
-            if self.bytes + 4 * size > self.budget:
+            if self.bytes + self._others() + 4 * size > self.budget:
                 self._kept[place] = None
                 return None
             self.bytes += 4 * size

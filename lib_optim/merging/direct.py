@@ -19,10 +19,22 @@ from lib_optim.plan.space import Space
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Direct", "Piece", "searched_by_block"]
+__all__ = ["Direct", "Piece", "Tensors", "searched_by_block"]
 
-Load = Callable[[int, str], "torch.Tensor"]
-Largest = Callable[[int, str], float]
+
+@dataclass(frozen=True)
+class Tensors:
+    """Where the models' tensors come from, each by (model, key).
+
+    Attributes:
+        stored: The tensor as stored, on the CPU; for its dtype and size.
+        load: The same on the device that computes, known to be finite.
+        largest: Magnitude of its largest element.
+    """
+
+    stored: Callable[[int, str], torch.Tensor]
+    load: Callable[[int, str], torch.Tensor]
+    largest: Callable[[int, str], float]
 
 
 @dataclass(frozen=True)
@@ -53,8 +65,7 @@ class Direct:
         recipe: The graph, as `build_recipe` makes it.
         models: The model nodes in it.
         parameters: The placeholder nodes in it, by parameter.
-        load: (model, key) to the stored tensor, on the CPU, known to be finite.
-        largest: (model, key) to the magnitude of its largest element.
+        tensors: The models' tensors.
         methods: Runs sd-mecha's methods, for the constants.
         constants: Where they are kept.
         device: Where to compute.
@@ -65,14 +76,14 @@ class Direct:
         recipe: Any,
         models: Sequence[Any],
         parameters: Mapping[str, Any],
-        load: Load,
-        largest: Largest,
+        tensors: Tensors,
         methods: Methods,
         constants: Constants,
         device: torch.device,
     ) -> None:
         self._recipe, self._models, self._parameters = recipe, models, parameters
-        self._load, self._largest, self._methods, self._constants = load, largest, methods, constants
+        self._stored, self._load, self._largest = tensors.stored, tensors.load, tensors.largest
+        self._methods, self._constants = methods, constants
         self._device = device
         self._shapes: dict[frozenset[str], _Shape | None] = {}
         self._programs: dict[tuple[Any, ...], Program | None] = {}
@@ -116,7 +127,7 @@ class Direct:
         """Assemble, or take what was assembled for another tensor of the same kind and values."""
         import torch
 
-        wide = tuple(self._load(index, key).dtype == torch.float32 for index in shape.models)
+        wide = tuple(self._stored(index, key).dtype == torch.float32 for index in shape.models)
         numbers = tuple(values[name] for name in shape.weights)
         place = (id(shape), numbers, wide, tuple(constant in kept for constant in shape.constants))
         if place not in self._programs:
@@ -158,7 +169,7 @@ class Direct:
 
     def _constant(self, constant: Constant, key: str, values: Mapping[str, Value]) -> torch.Tensor | None:
         compiled = CompiledRecipe(constant.step, ())
-        size = self._load(0, key).numel()
+        size = self._stored(0, key).numel()
 
         def compute() -> torch.Tensor:
             tensor: torch.Tensor = compiled.run(key, values, self._methods)

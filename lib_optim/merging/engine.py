@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from lib_optim.merging.adjusting import adjusted_steps, plain_parameters
 from lib_optim.merging.constants import Constants, free_memory
-from lib_optim.merging.direct import Direct, Piece, searched_by_block
+from lib_optim.merging.direct import Direct, Piece, Tensors, searched_by_block
 from lib_optim.merging.executor import CompiledRecipe, Program, compile_recipe
 from lib_optim.merging.fallback import merged_by_sd_mecha
 from lib_optim.merging.lora_source import LoraSource
 from lib_optim.merging.mecha import sd_mecha
 from lib_optim.merging.methods import MethodRow
 from lib_optim.merging.recipe import build_recipe
+from lib_optim.merging.residents import Residents
 from lib_optim.merging.selfcheck import disagreement
 from lib_optim.merging.sinks import PlacedSink
 from lib_optim.merging.sources import Source, all_finite, largest_of
@@ -59,6 +60,7 @@ class Engine:
 
     Attributes:
         constants: What is computed once and kept.
+        residents: The models' tensors on `device`.
         slow: As `Merger.slow`.
     """
 
@@ -81,16 +83,32 @@ class Engine:
         self._row, self._sources, self._config, self._names, self._blocks = row, sources, config, names, blocks
         self._paths = [source.path for source in sources]
         self._space, self._seed, self._precision = space, seed, precision
-        self._device = torch.device(device)
+        self._device = torch.empty(0, device=device).device  # with its number, as tensors name it
         self._program = Program(self._load, self._device)
         self._largest: dict[tuple[int, str], float] = {}
-        self.constants = Constants(free_memory() // 2 if memory is None else memory)
+        self.residents = Residents(self._device, lambda: self.constants.bytes)
+        room = free_memory() // 2 if memory is None else memory
+        # In the memory of another device there is room when the host has made an image and says so: `give_memory`.
+        self.constants = Constants(0 if self.residents.away else room, lambda: self.residents.bytes)
+        self.residents.locked_budget = room if self._device.type == "cuda" else 0
         self._searched = searched_by_block(space)
         self._direct: Direct | None = None
         self._adjusted: dict[str, CompiledRecipe] = {}
         self._staging: torch.Tensor | None = None
         self._equals: dict[str, bool] = {}
         self._compiled, self.slow = self._compile()
+
+    def give_memory(self, size: int) -> None:
+        """Keep as much as `size` bytes on the device that computes, from the next merge on."""
+        self.constants.drop()  # with it, what found no room before
+        self.constants.budget = self.residents.budget = size
+
+    def rest(self) -> None:
+        """Keep nothing in memory until the next merge, and on another device than the CPU nothing from now on."""
+        self.constants.drop()
+        self.residents.drop()
+        if self.residents.away:
+            self.constants.budget = 0
 
     def stream(
         self, tables: Tables, keys: Sequence[str], cancelled: Callable[[], bool] | None
@@ -248,9 +266,12 @@ class Engine:
         return MergeError(f"{self._row.method.title} failed in block {self._blocks[key]} at '{name}': {reason}.")
 
     def _load(self, model: int, key: str) -> torch.Tensor:
-        """Return a stored tensor, looked through once for NaN and infinity."""
+        """Return a stored tensor on the device that computes, looked through once for NaN and infinity."""
         if not math.isfinite(self._size(model, key)):
             self._sources[model].finite_view(key)  # says which, and where
+        return self.residents.get(model, key, self._stored(model, key))
+
+    def _stored(self, model: int, key: str) -> torch.Tensor:
         return self._sources[model].view(key)
 
     def _size(self, model: int, key: str) -> float:
@@ -267,9 +288,9 @@ class Engine:
         plain = plain_parameters(self._row, parameters)
         recipe = build_recipe(row, models, plain, self._seed)
 
-        def direct_of(load: Callable[[int, str], torch.Tensor], largest: Callable[[int, str], float]) -> Direct:
-            methods = Program(load, self._device)
-            return Direct(recipe, models, plain, load, largest, methods, self.constants, self._device)
+        def direct_of(tensors: Tensors) -> Direct:
+            methods = Program(tensors.load, self._device)
+            return Direct(recipe, models, plain, tensors, methods, self.constants, self._device)
 
         try:
             compiled = compile_recipe(recipe, models, plain)
@@ -278,10 +299,10 @@ class Engine:
         except (TypeError, AttributeError, KeyError, ValueError, ImportError) as error:
             reason: str | None = f"{type(error).__name__}: {error}"
         else:
-            reason = disagreement(row, compiled, direct_of, len(models), self._seed)
+            reason = disagreement(row, compiled, direct_of, len(models), self._seed, self._device)
             self.constants.drop()
             if reason is None:
-                self._direct = direct_of(self._load, self._size)
+                self._direct = direct_of(Tensors(self._stored, self._load, self._size))
                 return compiled, ""
         slow = f"Optim's fast merge does not fit the sd-mecha that is installed ({reason}), so merging takes seconds."
         _log.warning(slow)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lib_optim.merging.lora import bias_delta, weight_delta
+from lib_optim.merging.mapped_file import MappedFile
 from lib_optim.plan.adapters import Adapter, adapter_of, changes
 from lib_optim.plan.errors import CheckpointError
 from lib_optim.plan.header import read_header
@@ -33,17 +34,11 @@ class LoraFile:
     """
 
     def __init__(self, path: Path, adapter: Adapter | None = None) -> None:
-        from safetensors import safe_open
-
         found = adapter or adapter_of(read_header(path))
         if found is None:
             raise CheckpointError(f"{path.name} is no LoRA; choose another file.")
         self.path, self.adapter = path, found
-        try:
-            self._file: Any = safe_open(str(path), framework="pt", device="cpu")
-            self._file.__enter__()
-        except Exception as error:  # the library's own error type is not public in every release
-            raise CheckpointError(f"{path.name} cannot be opened: {error}.") from error
+        self._file = MappedFile(path)
 
     def delta(self, key: str, shape: tuple[int, ...], weight: Weight) -> torch.Tensor | None:
         """Return what the LoRA adds to a tensor at full strength.
@@ -75,9 +70,7 @@ class LoraFile:
 
     def close(self) -> None:
         """Let go of the file. Idempotent."""
-        if self._file is not None:
-            self._file.__exit__(None, None, None)
-            self._file = None
+        self._file.close()
 
     def _part(self, module: str, target: LoraTarget, shape: tuple[int, ...], weight: Weight) -> torch.Tensor:
         import torch
@@ -90,7 +83,7 @@ class LoraFile:
 
         try:
             names = self.adapter.modules[module]
-            ends = {end: self._file.get_tensor(name).to(torch.float32) for end, name in names.items()}
+            ends = {end: self._file.tensor(name).to(torch.float32) for end, name in names.items()}
             delta = bias_delta(ends) if target.bias else weight_delta(ends, own, math.prod(shape))
             return delta.reshape(shape[::-1]).T if target.transposed else delta.reshape(shape)
         except (ValueError, RuntimeError) as error:

@@ -54,6 +54,7 @@ class Merger:
 
     Attributes:
         missing: File name of a model to the keys (sd-mecha's names) that it lacks and that are therefore not merged.
+        device: Where it computes.
         slow: Empty, or why `sd_mecha.merge` does the work (on the CPU), as a sentence for the user.
 
     Raises:
@@ -77,7 +78,7 @@ class Merger:
     ) -> None:
         if architecture.mecha_config is None:
             raise MergeError(f"{architecture.title} models cannot be merged: sd-mecha does not know their layout.")
-        self.method, self.space, self.blocks, self.seed = method, space, blocks, seed
+        self.method, self.space, self.blocks, self.seed, self.device = method, space, blocks, seed, device
         self.architecture = architecture
         self._config = architecture.mecha_config
         self._row = row_of(method)
@@ -188,6 +189,25 @@ class Merger:
     def base_tensor(self, name: str) -> torch.Tensor:
         """Return a tensor of the base's file as stored; never write to it."""
         return self._sources[0].stored(name)
+
+    @property
+    def resident_bytes(self) -> int:
+        """How much of the memory of another device than the CPU is kept."""
+        return 0 if self.device == "cpu" else self._engine.residents.bytes + self._engine.constants.bytes
+
+    def give_memory(self, size: int) -> None:
+        """Let it keep models and constants on its device, up to `size` bytes. Only where that is not the CPU."""
+        if self.device != "cpu":
+            self._engine.give_memory(size)
+
+    def rest(self) -> None:
+        """Let go of the files and of all that is kept in memory, until the next merge.
+
+        On another device than the CPU nothing is kept after this, until `give_memory`.
+        """
+        self._last = None
+        self._engine.rest()
+        self.close()
 
     def close(self) -> None:
         """Let go of the files. Idempotent."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from lib_optim.merging.direct import Direct
+from lib_optim.merging.direct import Direct, Tensors
 from lib_optim.merging.executor import CompiledRecipe, Program
 from lib_optim.merging.fallback import quiet_progress
 from lib_optim.merging.mecha import sd_mecha
@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = ["disagreement"]
 
-_Load = Callable[[int, str], "torch.Tensor"]
-_Largest = Callable[[int, str], float]
-
 _SHAPES = {"optim.conv.weight": (6, 4, 3, 3), "optim.linear.weight": (12, 5), "optim.linear.bias": (12,)}
 
 
 def disagreement(
-    row: MethodRow, compiled: CompiledRecipe, direct_of: Callable[[_Load, _Largest], Direct], models: int, seed: int
+    row: MethodRow,
+    compiled: CompiledRecipe,
+    direct_of: Callable[[Tensors], Direct],
+    models: int,
+    seed: int,
+    device: torch.device,
 ) -> str | None:
-    """Compare the compiled recipe with sd-mecha on small random tensors on the CPU, with other parameters for each.
+    """Compare the compiled recipe with sd-mecha on small random tensors, with other parameters for each.
+
+    sd-mecha computes them on the same device: two devices may round differently.
 
     Args:
         row: The merge method.
@@ -38,6 +42,7 @@ def disagreement(
         direct_of: Makes its fast form for other models.
         models: Their number.
         seed: For stochastic methods.
+        device: Where merges are computed.
 
     Returns:
         None if every bit agrees, else why the compiled recipe must not be used, as a clause.
@@ -48,21 +53,23 @@ def disagreement(
     states = [{key: torch.randn(shape, generator=generator) for key, shape in _SHAPES.items()} for _ in range(models)]
     values = {key: {p.name: _some(p, i + 1) for p in row.method.parameters} for i, key in enumerate(_SHAPES)}
     try:
-        expected = _merged_by_sd_mecha(row, states, values, seed)
-        program = Program(lambda model, key: states[model][key], torch.device("cpu"))
-        direct = direct_of(lambda model, key: states[model][key], lambda model, key: 10.0)
+        expected = _merged_by_sd_mecha(row, states, values, seed, device)
+        there = [{key: tensor.to(device) for key, tensor in state.items()} for state in states]
+        program = Program(lambda model, key: there[model][key], device)
+        tensors = Tensors(lambda model, key: states[model][key], program.load, lambda model, key: 10.0)
+        direct = direct_of(tensors)
         every = frozenset(p.name for p in row.method.parameters)
         usual = frozenset(p.name for p in row.method.parameters if p.searched)
         for key, shape in _SHAPES.items():
             got = compiled.run(key, values[key], program)
-            if not torch.equal(got, expected[key]):
+            if not torch.equal(got.cpu(), expected[key]):
                 return f"the two disagree about {key}"
             for searched in (every, usual):
                 piece = direct.piece(key, values[key], searched)
                 if piece is not None:
-                    target = torch.empty(shape)
+                    target = torch.empty(shape, device=device)
                     direct.compute(piece, target)
-                    if not torch.equal(target, expected[key].reshape(target.shape)):
+                    if not torch.equal(target.cpu(), expected[key].reshape(target.shape)):
                         return f"the fast form disagrees about {key}"
     except Exception as error:  # noqa: BLE001  whatever it is, the slow way is there
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -70,7 +77,11 @@ def disagreement(
 
 
 def _merged_by_sd_mecha(
-    row: MethodRow, states: list[dict[str, torch.Tensor]], values: dict[str, dict[str, Value]], seed: int
+    row: MethodRow,
+    states: list[dict[str, torch.Tensor]],
+    values: dict[str, dict[str, Value]],
+    seed: int,
+    device: torch.device,
 ) -> dict[str, torch.Tensor]:
     import torch
 
@@ -83,7 +94,7 @@ def _merged_by_sd_mecha(
     result: dict[str, torch.Tensor] = {}
     with _without_recipe_warning():
         mecha.merge(
-            recipe, merge_device="cpu", merge_dtype=torch.float32, output_device="cpu", output_dtype=None,
+            recipe, merge_device=str(device), merge_dtype=torch.float32, output_device="cpu", output_dtype=None,
             threads=0, tqdm=quiet_progress(), output=result,
         )  # fmt: skip
     return result

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib_optim.merging.mapped_file import MappedFile
 from lib_optim.merging.mecha import sd_mecha
 from lib_optim.plan.errors import CheckpointError
 from lib_optim.plan.header import read_header
@@ -30,8 +31,6 @@ class Source:
     """
 
     def __init__(self, path: Path, config: str) -> None:
-        from safetensors import safe_open
-
         self.path = path
         self.header = read_header(path)
         aliases = {alias: key for key, names in _config(config).aliases().items() for alias in names}
@@ -44,11 +43,7 @@ class Source:
         self._stamp = self._look()
         self._views: dict[str, torch.Tensor] = {}  # by name in the file
         self._finite: set[str] = set()
-        try:
-            self._file: Any = safe_open(str(path), framework="pt", device="cpu")
-            self._file.__enter__()
-        except Exception as error:  # the library's own error type is not public in every release
-            raise CheckpointError(f"{path.name} cannot be opened: {error}.") from error
+        self._file = MappedFile(path)
 
     def shape(self, key: str) -> tuple[int, ...]:
         """Return the shape of a tensor."""
@@ -66,10 +61,7 @@ class Source:
         """Return `view` of a tensor by its name in the file."""
         tensor = self._views.get(name)
         if tensor is None:
-            try:
-                tensor = self._views[name] = self._file.get_tensor(name)
-            except Exception as error:
-                raise CheckpointError(f"{self.path.name} cannot be read at '{name}': {error}.") from error
+            tensor = self._views[name] = self._file.tensor(name)
         return tensor
 
     def finite_view(self, key: str) -> torch.Tensor:
@@ -94,11 +86,9 @@ class Source:
             raise CheckpointError(f"{self.path.name} was changed while it was in use; start the run again.")
 
     def close(self) -> None:
-        """Let go of the file. Idempotent."""
+        """Let go of the file; it is opened again when a tensor is asked for. Idempotent."""
         self._views.clear()
-        if self._file is not None:
-            self._file.__exit__(None, None, None)
-            self._file = None
+        self._file.close()
 
     def _look(self) -> tuple[int, int]:
         try:

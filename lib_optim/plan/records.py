@@ -22,7 +22,8 @@ class Trial(Noun):
         number: From 0, in the order of suggestion; never used twice.
         state: ``waiting``: all images are there, a human score is missing. ``skipped``: by the user.
         values: Parameter name to value.
-        origin: ``start: <name>``, ``preset: <name>``, ``sampler: <id>`` or ``requeued: <number>``.
+        origin: ``start: <name>``, ``preset: <name>``, ``design: <kind> <number>``, ``sampler: <id>`` or
+            ``requeued: <number>``.
         recipe: Short hash of the recipe; names the merge in every image.
         value: Combined score, or None unless complete.
         reason: Why it failed or was skipped, one sentence.

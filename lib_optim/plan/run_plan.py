@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lib_optim.plan.design import StartDesign
 from lib_optim.plan.guide import Guide
 from lib_optim.plan.noun import Noun
 from lib_optim.plan.payload import MAX_SEED, Payload
@@ -41,6 +42,7 @@ class SamplerSpec(Noun):
         options: Options of that sampler.
         presets: Names of the presets tried first, in this order; those that do not fit are left out.
         start: The user's own block weights, tried before the presets.
+        design: What looks around after them, before the sampler takes over.
     """
 
     id: str = "auto"
@@ -49,6 +51,7 @@ class SamplerSpec(Noun):
         "unchanged", "all A", "all B", "half", "GRAD_V", "GRAD_A", "SMOOTHSTEP", "REVERSE_SMOOTHSTEP",
     )  # fmt: skip
     start: tuple[StartPoint, ...] = ()
+    design: StartDesign = field(default_factory=StartDesign)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,10 @@ class RunPlan(Noun):
         seed: Root of every random choice of the run, 0 to 2**32 - 1.
         recipe: For the method ``recipe``: the text (``.mecha``) whose graph is merged. `models` are then its models, in
             the order in which `lib_optim.merging.graph` finds them; their files may have other names by now.
+        merge_device: Where merges are computed: ``cpu``, ``gpu`` (the host's), or ``auto``, which takes the GPU if the
+            model stays there. A run stays on one device, because two may round a last bit differently.
         adjust: Search the layer adjustment (`lib_optim.plan.adjust`) too, on top of the merge.
+        block_map: Text of a block map of the user (`lib_optim.plan.own_maps`); empty for the usual blocks.
     """
 
     name: str
@@ -110,6 +116,8 @@ class RunPlan(Noun):
     seed: int = 0
     recipe: str = ""
     adjust: bool = False
+    merge_device: Literal["auto", "cpu", "gpu"] = "auto"
+    block_map: str = ""
 
     def with_drawn_seeds(self) -> RunPlan:
         """Return the plan with every payload seed and variation seed of -1 replaced by one derived from `seed`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.bounds import Value
@@ -11,9 +12,12 @@ from lib_optim.plan.dimensions import Parameter, Space
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.noun import Noun
-from lib_optim.plan.presets import MIXING_PARAMETERS
+from lib_optim.plan.presets import MIXING_PARAMETERS, preset, preset_values
 
-__all__ = ["StartPoint", "start_notes", "start_problems", "start_values"]
+if TYPE_CHECKING:
+    from lib_optim.plan.run_plan import SamplerSpec
+
+__all__ = ["StartPoint", "first_point", "start_notes", "start_problems", "start_values"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,23 @@ def start_values(point: StartPoint, space: Space, blocks: BlockMap) -> dict[str,
     if problems:
         raise PlanError(problems)
     return values
+
+
+def first_point(sampler: SamplerSpec, space: Space, blocks: BlockMap) -> tuple[str, dict[str, Value]]:
+    """Return the origin and the values of the first trial, if it is known beforehand: a start, else a preset.
+
+    Where neither fits the space, the sampler begins, and both are empty.
+    """
+    for point in sampler.start:
+        try:
+            return f"start: {point.name}", start_values(point, space, blocks)
+        except PlanError:
+            continue  # the plan's check names it
+    for name in sampler.presets:
+        values = preset_values(preset(name), space, blocks)
+        if values is not None:
+            return f"preset: {name}", values
+    return "", {}
 
 
 def start_problems(points: Iterable[StartPoint], space: Space, blocks: BlockMap) -> Iterator[Problem]:

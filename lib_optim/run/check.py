@@ -16,6 +16,7 @@ from lib_optim.plan.blocks import BlockMap, block_map
 from lib_optim.plan.errors import CheckpointError, PlanError, Problem
 from lib_optim.plan.header import CheckpointHeader, read_header
 from lib_optim.plan.methods import MergeMethod
+from lib_optim.plan.own_maps import map_problems, plan_blocks
 from lib_optim.plan.payload import ImageJob, jobs_of
 from lib_optim.plan.refine import refined_for
 from lib_optim.plan.run_plan import RunPlan
@@ -24,7 +25,9 @@ from lib_optim.plan.starts import start_notes, start_problems
 from lib_optim.run.check_models import architecture_for, shape_problems
 from lib_optim.run.check_save import save_size
 from lib_optim.run.check_settings import settings_problems
+from lib_optim.run.device import device_notes, device_problems
 from lib_optim.run.notes import notes_of
+from lib_optim.search.samplers import fit_problems
 
 __all__ = ["PlanCheck", "Resolved", "check_plan"]
 
@@ -89,8 +92,8 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     base = _base(plan, host, problems)
     if architecture is None or method is None or base is None or architecture.block_map is None:
         return PlanCheck(tuple(problems))
-    blocks = block_map(architecture.block_map)
     try:
+        blocks = _blocks(plan, method, architecture)
         blocks = refined_for(plan.guide, blocks, headers[0].floating)
         space = space_of(plan.guide, method, blocks)
     except PlanError as error:
@@ -102,8 +105,13 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     models = tuple(Path(model.path) for model in plan.models)
     resolved = Resolved(plan, base, models, tuple(headers), architecture, blocks, method, space, jobs)
     problems.extend(_capabilities(resolved, host))
+    problems.extend(device_problems(plan, host))
+    if plan.block_map:
+        problems.extend(map_problems(blocks, architecture, headers[0].floating, space.merged_blocks))
     problems.extend(shape_problems(headers, blocks, space))
     problems.extend(start_problems(plan.sampler.start, space, blocks))
+    if not any(problem.where.startswith(("sampler", "budget")) for problem in problems):
+        problems.extend(fit_problems(plan.sampler, space, plan.budget.trials))
     tensors = headers[0].tensors
     merged = sum(info.nbytes for key, info in tensors.items() if blocks.block_of(key) in space.merged_blocks)
     pixels = sum(job.payload.width * job.payload.height for job in resolved.jobs)
@@ -111,9 +119,10 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     saved = save_size(plan.save, headers[0], architecture, resolved.components, problems)
     if countable:
         problems.extend(_disk(host, images, saved))
+    notes = [note.sentence for note in notes_of(resolved) if note.kind == "note"]
     return PlanCheck(
         tuple(problems), resolved if not problems else None, tuple(_warnings(resolved)), merged, images,
-        tuple(note.sentence for note in notes_of(resolved) if note.kind == "note"),
+        (*notes, *device_notes(plan, host)),
     )  # fmt: skip
 
 
@@ -158,6 +167,13 @@ def _method(
         problems.append(Problem("method", f"{method.title} takes {wanted} models, but {len(plan.models)} are chosen."))
         return None
     return method
+
+
+def _blocks(plan: RunPlan, method: MergeMethod, architecture: Architecture) -> BlockMap:
+    if plan.block_map and (method.recipe or method.adjusted):
+        what = "A recipe" if method.recipe else "The layer adjustment"
+        raise PlanError([Problem("block_map", f"{what} takes the usual blocks; choose no block map of your own.")])
+    return plan_blocks(plan.block_map, block_map(architecture.block_map or ""))
 
 
 def _base(plan: RunPlan, host: Host, problems: list[Problem]) -> Checkpoint | None:
@@ -218,6 +234,12 @@ def _room(folder: Path, size: int, what: str) -> Iterator[Problem]:
 
 
 def _warnings(resolved: Resolved) -> Iterator[str]:
+    design, trials = resolved.plan.sampler.design.total, resolved.plan.budget.trials
+    if design >= trials:
+        yield (
+            f"The start design alone fills all {trials} trials, so the search itself gets none; take fewer points of "
+            "it or more trials."
+        )
     for point in resolved.plan.sampler.start:
         yield from start_notes(point, resolved.space, resolved.blocks)
     yield from (note.sentence for note in notes_of(resolved) if note.kind == "warning")

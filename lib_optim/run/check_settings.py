@@ -27,6 +27,7 @@ def settings_problems(plan: RunPlan, host: Host, scorers_dir: Path) -> Iterator[
     # What the payloads ask for can be counted only when their numbers are within bounds.
     yield from scorers_problems(plan.scorers, scorers_dir, () if payloads else jobs_of(plan.payloads))
     yield from sampler_problems(plan.sampler)
+    yield from plan.sampler.design.problems()
     yield from _presets(plan)
 
 

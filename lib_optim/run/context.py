@@ -14,6 +14,7 @@ from lib_optim.plan.errors import RunError
 from lib_optim.plan.records import ImageRecord
 from lib_optim.run.check import Resolved
 from lib_optim.run.control import Control
+from lib_optim.run.device import DeviceMemory
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.history import History
 from lib_optim.run.hosting import HostHold
@@ -52,6 +53,7 @@ class RunContext:
         self.history = History(resolved, folder, store, view, self.book, self.recipe)
         self.trials_since_start = 0
         self.merging = threading.Lock()  # the merger holds the values of one trial at a time
+        self.memory = DeviceMemory(host)
         self._merger: Merger | None = None
 
     def open_merger(self, resolved: Resolved) -> None:
@@ -61,7 +63,13 @@ class RunContext:
             OptimError: See `saving.open_merger`.
         """
         self.resolved = resolved
-        self._merger = open_merger(resolved)
+        self._merger = open_merger(resolved, self.host)
+
+    def rest(self) -> None:
+        """Let go of the models' files and memory for the time of a pause."""
+        if self._merger is not None:
+            with self.merging:
+                self.memory.rest(self._merger)
 
     def close_merger(self) -> None:
         """Let go of the models. Idempotent."""

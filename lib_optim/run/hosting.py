@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 
-from lib_optim.hosts.base import Checkpoint, Host, HostState, MergeSession
-from lib_optim.plan.errors import HostError, RunError
+from lib_optim.hosts.base import Checkpoint, Host, HostState, LiveWeights, MergeSession
+from lib_optim.plan.errors import HostChanged, HostError, RunError
 from lib_optim.run.control import Control, StopRun
 
-__all__ = ["HostHold"]
+__all__ = ["HostHold", "Turn"]
 
 _INTERRUPT_AGAIN = 0.05  # seconds
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class Turn:
+    """The time in which a run has the host: from the first write of a merge until the model is put back.
+
+    Attributes:
+        live: The live weights.
+        digests: Of every tensor as the last trial of this turn left it.
+    """
+
+    live: LiveWeights
+    _stack: contextlib.ExitStack
+    digests: dict[str, int] = field(default_factory=dict)
 
 
 class HostHold:
@@ -28,6 +44,7 @@ class HostHold:
     def __init__(self, host: Host, control: Control) -> None:
         self._host, self._control = host, control
         self._session: MergeSession | None = None
+        self._turn: Turn | None = None
         self._before: HostState | None = None
         self._ours: HostState | None = None
         self._image = 0  # 0: none; else a number per image, so that an interruption never hits the next one
@@ -51,6 +68,42 @@ class HostHold:
         with contextlib.ExitStack() as stack:
             stack.push(lock.__exit__)
             yield
+
+    @contextlib.contextmanager
+    def turn(self, session: MergeSession) -> Iterator[Turn]:
+        """Hold the host's lock with the live weights open, for one trial.
+
+        Left without an error it stays so, so that the next trial writes only what is new in it; who cannot say that the
+        next trial follows at once calls `end_turn`. If somebody waits for the host, the next trial begins a new turn.
+
+        Raises:
+            StopRun: As `exclusive`.
+            HostChanged: See `MergeSession.live_weights`, also for a turn that ends here.
+        """
+        if self._turn is not None and self._host.others_waiting():
+            self.end_turn()
+        if self._turn is None:
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(self.exclusive())
+                live = stack.enter_context(session.live_weights())
+                self._turn = Turn(live, stack.pop_all())
+        turn = self._turn
+        try:
+            yield turn
+        except BaseException:
+            self._turn = None
+            turn._stack.__exit__(*sys.exc_info())
+            raise
+
+    def end_turn(self) -> None:
+        """Put the model back and release the lock, if that is not done.
+
+        Raises:
+            HostChanged: See `MergeSession.live_weights`.
+        """
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn._stack.close()
 
     def session(
         self, base: Checkpoint, components: frozenset[str], keys: Collection[str], loading: Callable[[], None]
@@ -94,12 +147,15 @@ class HostHold:
             OptimError: They are not there.
             StopRun: As `exclusive`.
         """
+        self.end_turn()
         if self._session is not None:
             with self.exclusive():
                 self._session.check(thorough=True)
 
     def lost(self) -> None:
         """Forget the session: the model is no longer what it was. What somebody else chose since then stands."""
+        with contextlib.suppress(HostChanged):  # that it changed is why this is called
+            self.end_turn()
         session, self._session = self._session, None
         if self._ours is not None and self._host.state() != self._ours:
             self._before = None
@@ -112,6 +168,12 @@ class HostHold:
         Raises:
             OptimError: It did not work.
         """
+        try:
+            self.end_turn()
+        finally:  # what could not be put back is read from its file
+            self._restore()
+
+    def _restore(self) -> None:
         if self._before is None:
             return
         with self._host.exclusive():

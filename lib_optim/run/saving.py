@@ -18,6 +18,7 @@ from lib_optim.plan.header import read_header
 from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import SaveSpec
 from lib_optim.run.check import Resolved
+from lib_optim.run.device import merge_device
 from lib_optim.run.folder import RunFolder, file_name
 from lib_optim.run.results import OPTIM_METADATA, save_metadata
 
@@ -38,11 +39,12 @@ class Saved:
     notes: tuple[str, ...]
 
 
-def open_merger(resolved: Resolved, save: SaveSpec | None = None) -> Merger:
+def open_merger(resolved: Resolved, host: Host, save: SaveSpec | None = None) -> Merger:
     """Open the models of a plan for merging; the caller closes it.
 
     Args:
         resolved: The plan.
+        host: Whose GPU may compute; a save does so where the run did, so that it holds the same bits.
         save: Open them for this one save: rounding as it will, keeping nothing in memory. For a run if None.
 
     Raises:
@@ -51,9 +53,16 @@ def open_merger(resolved: Resolved, save: SaveSpec | None = None) -> Merger:
     r = resolved
     precision = (save or r.plan.save).dtype
     memory = None if save is None else 0
-    return Merger(
-        r.method, r.models, r.architecture, r.blocks, r.space, r.plan.seed, precision=precision, memory=memory
-    )  # fmt: skip
+    device = merge_device(r.plan, host)
+    for place in dict.fromkeys((device, "cpu")):
+        merger = Merger(
+            r.method, r.models, r.architecture, r.blocks, r.space, r.plan.seed,
+            device=place, precision=precision, memory=memory,
+        )  # fmt: skip
+        if not merger.slow or place == "cpu":
+            return merger
+        merger.close()  # a GPU that does not compute what sd-mecha computes there
+    raise AssertionError
 
 
 def save_trial(
@@ -85,7 +94,7 @@ def save_trial(
     save = save or resolved.plan.save
     stem = file_name(name.removesuffix(".safetensors")) if name.strip() else f"{folder.name}-trial{trial.number:04d}"
     parent = host.paths().models / "optim"
-    merger = open_merger(resolved, save)
+    merger = open_merger(resolved, host, save)
     try:
         metadata = save_metadata(resolved, trial, folder, merger.recipe(trial.values).digest, _stored(save))
         for suffix in ("", *(f"-{n}" for n in range(2, 1000))):

@@ -112,6 +112,11 @@ class ScoreBook:
             if trial in self._errors:
                 raise self._errors.pop(trial)
 
+    def settled(self, trial: int) -> bool:
+        """Tell whether nothing of `trial` waits for a scorer or a person."""
+        failed = self._broken is not None or trial in self._errors
+        return failed or not (self._unscored(trial) or self.waiting(trial))
+
     def counting(self, trial: int) -> list[int]:
         """Return the images of `trial` that count: not skipped, and of a payload with a score weight."""
         with self._guard:

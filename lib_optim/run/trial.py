@@ -6,23 +6,26 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from lib_optim.plan.errors import HostError, Interrupted, MergeError, StoreError
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Trial
+from lib_optim.run.device import out_of_memory
 from lib_optim.run.results import image_file, pixel_hash, read_image, write_image
 
 if TYPE_CHECKING:
     from lib_optim.hosts.base import LiveWeights, MergeSession
     from lib_optim.run.context import RunContext
+    from lib_optim.run.hosting import Turn
 
 __all__ = ["TrialRunner", "TrialSkipped"]
 
 _FULL_CHECK_EVERY = 50
 _UNASKED_INTERRUPTIONS = 3
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 class TrialSkipped(Exception):
@@ -74,7 +77,8 @@ class TrialRunner:
     def make_images(self, session: MergeSession) -> Trial:
         """Make images until all are there or the user wants the model back (pause, stop, skip).
 
-        The host's lock is held from the first write to the restore, and not a moment longer.
+        The host's lock is held from the first write to the restore; where nobody waits for the host and all images are
+        there, the merge stays in the model: the caller has the next trial follow at once, or calls `HostHold.end_turn`.
 
         Returns:
             The trial with its times so far.
@@ -86,30 +90,32 @@ class TrialRunner:
             OptimError: The trial failed.
         """
         run, control = self._run, self._run.control
-        with run.hold.exclusive():
-            left_live = time.perf_counter()
-            # job() clears the host's sticky flags, so our own are looked at after it.
-            with run.host.job(f"Optim trial {self._trial.number}"):
-                with session.live_weights() as live:
-                    # Interrupted: the user wanted the model back in the middle of the merge.
-                    with contextlib.suppress(Interrupted):
-                        digests = self._swap(live)
-                        for job in self.remaining:
-                            if control.leave_model or not self._image(job, session):
-                                break
-                        self._verify_unchanged(live, digests)
-                    left_live = time.perf_counter()
-                self._add("restore", time.perf_counter() - left_live)
+        # job() clears the host's sticky flags, so our own are looked at after it.
+        with run.hold.turn(session) as turn, run.host.job(f"Optim trial {self._trial.number}"):
+            self._work(turn, session)
+        if control.leave_model or self.remaining or run.host.others_waiting():
+            left = time.perf_counter()
+            run.hold.end_turn()
+            self._add("restore", time.perf_counter() - left)
         if control.skipping_trial:
             raise TrialSkipped("Skipped by the user.")
         return dataclasses.replace(self._trial, recipe=self._recipe.digest, seconds=dict(self._seconds))
 
-    def _swap(self, live: LiveWeights) -> Mapping[str, int]:
+    def _work(self, turn: Turn, session: MergeSession) -> None:
+        with contextlib.suppress(Interrupted):  # the user wanted the model back in the middle of the merge
+            self._swap(turn)
+            for job in self.remaining:
+                if self._run.control.leave_model or not self._image(job, session):
+                    break
+            self._verify_unchanged(turn.live, turn.digests)
+
+    def _swap(self, turn: Turn) -> None:
+        live = turn.live
         run, number = self._run, self._trial.number
         started = time.perf_counter()
         merger = run.merger
         with run.merging:
-            report = merger.write(self._trial.values, live, lambda: run.control.leave_model)
+            report = self._with_room(lambda: merger.write(self._trial.values, live, lambda: run.control.leave_model))
         if report.refused:
             raise MergeError(
                 f"The host refused {len(report.refused)} tensors of the merge, such as {report.refused[0]}."
@@ -122,7 +128,20 @@ class TrialRunner:
         if run.trials_since_start % _FULL_CHECK_EVERY == 0:
             self._verify_in_full(live)
             _log.info("Trial %d: all %d live tensors equal the merge.", number, len(report.written))
-        return report.digests
+        # What was not written again must be what the trial before left there.
+        self._same({key: turn.digests[key] for key in report.kept if key in turn.digests}, report.digests)
+        turn.digests = dict(report.digests)
+
+    def _with_room(self, work: Callable[[], _T]) -> _T:
+        """Do `work`; if the GPU's memory runs out, once more without the models in it."""
+        run = self._run
+        try:
+            return work()
+        except Exception as error:
+            if not (out_of_memory(error) and run.memory.take_back(run.merger)):
+                raise
+        run.view.error("The GPU's memory ran out, so Optim no longer keeps the models there; the run goes on.")
+        return work()
 
     def _verify_in_full(self, live: LiveWeights) -> None:
         import torch
@@ -134,12 +153,15 @@ class TrialRunner:
                     raise MergeError(f"The live tensor {key} does not hold what was merged; nothing was scored.")
 
     def _verify_unchanged(self, live: LiveWeights, digests: Mapping[str, int]) -> None:
-        now = live.digests()
-        changed = [key for key, digest in digests.items() if now.get(key) != digest]
+        self._same(digests, live.digests())
+
+    @staticmethod
+    def _same(expected: Mapping[str, int], now: Mapping[str, int]) -> None:
+        changed = [key for key, digest in expected.items() if now.get(key) != digest]
         if changed:
             raise MergeError(
-                f"{len(changed)} tensors (such as {changed[0]}) changed while the trial's images were made; another "
-                "extension or a LoRA wrote to the model."
+                f"{len(changed)} tensors (such as {changed[0]}) changed while images were made; another extension "
+                "or a LoRA wrote to the model."
             )
 
     def _image(self, job: ImageJob, session: MergeSession) -> bool:
@@ -152,10 +174,11 @@ class TrialRunner:
         run.control.take_skip_image()
         try:
             with run.hold.generating():
-                made = run.host.generate(job, stamp)
+                made = self._with_room(lambda: run.host.generate(job, stamp))
         except Interrupted:
             return self._interrupted(job)
         session.check()  # an image of somebody else's model must not be recorded
+        run.memory.offer(run.merger)
         if run.control.take_skip_image():
             self._keep_skipped(job)
             return True

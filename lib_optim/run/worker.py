@@ -23,6 +23,7 @@ from lib_optim.run.view import RunState
 __all__ = ["RunWorker"]
 
 _FAILURES_IN_A_ROW = 5
+_AT_ONCE = 1.0  # seconds that scores may take for the next trial to write over this one
 _OWN_ERROR = "Optim met an error of its own; the trace is in the run's log.txt."
 _log = logging.getLogger(__name__)
 
@@ -229,8 +230,24 @@ class RunWorker:
             self._pause(str(error))
             return None
 
+    def _hand_over(self, number: int) -> None:
+        """Leave the merge in the model only if the next trial follows at once and nobody waits for the host."""
+        until = time.monotonic() + _AT_ONCE
+        while not (settled := self.book.settled(number)) and self._undisturbed() and time.monotonic() < until:
+            time.sleep(0.005)
+        if settled and self._undisturbed():
+            return
+        try:
+            self.hold.end_turn()
+        except HostChanged as error:
+            self._lost(error)
+
+    def _undisturbed(self) -> bool:
+        return not (self.book.manual or self.control.leave_model or self.context.host.others_waiting())
+
     def _score(self, trial: Trial) -> None:
         started = time.perf_counter()
+        self._hand_over(trial.number)
         self.book.wait_for_scorers(trial.number)
         if self.control.skipping_trial:
             raise TrialSkipped("Skipped by the user.")
@@ -256,6 +273,8 @@ class RunWorker:
         """Wait for Continue, with the host's first state back in place."""
         with self._logged("giving the model back"):
             self._give_back()
+        with self._logged("letting go of the models' files"):
+            self.context.rest()
         self.view.set_state("paused", sentence, lambda: not self.control.stopping)
         _log.info("Paused: %s", sentence)
         self.control.wait(lambda: not self.control.pausing)

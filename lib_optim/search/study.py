@@ -1,4 +1,4 @@
-"""The search: starts and presets first, then a sampler, over an Optuna study that is only a projection of the run.
+"""The search: starts, presets, a start design, then a sampler, over an Optuna study that only projects the run.
 
 For each suggestion the study is built anew from the finished trials, and the sampler gets a seed derived from
 the pass seed and the trial number. So a suggestion depends on nothing but seed, number and history: a resumed
@@ -8,32 +8,37 @@ state is ever unpickled.
 
 from __future__ import annotations
 
-import hashlib
-import math
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lib_optim.plan.blocks import BlockMap
-from lib_optim.plan.bounds import Bound, Value
+from lib_optim.plan.bounds import Value
+from lib_optim.plan.design import StartDesign
 from lib_optim.plan.presets import preset, preset_values
 from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import SamplerSpec
 from lib_optim.plan.space import Space
 from lib_optim.plan.starts import start_values
+from lib_optim.search.cube import Cube
 from lib_optim.search.depths import DEPTHS, depths_of
+from lib_optim.search.designs import design_points
+from lib_optim.search.record import ATTEMPTS, Record, TakesRecord, derived_seed, score_of
 from lib_optim.search.samplers import build_sampler, resolve_auto
+from lib_optim.search.sequences import uniform
 
 if TYPE_CHECKING:
     import optuna
 
 __all__ = ["Search", "Suggestion"]
 
+_DRAWS = 50
+
 
 @dataclass(frozen=True)
 class Suggestion:
-    """The next point to try, and where it comes from (``start: mine``, ``preset: half``, ``sampler: tpe``)."""
+    """The next point to try, and where it comes from, as in `Trial.origin`."""
 
     values: Mapping[str, Value]
     origin: str
@@ -45,7 +50,7 @@ class Search:
     Args:
         space: What may be proposed.
         blocks: The block map, for presets.
-        sampler: Which sampler, starts and presets.
+        sampler: Which sampler, starts, presets and start design.
         seed: The pass seed.
 
     Raises:
@@ -58,8 +63,10 @@ class Search:
         self._sampler = resolve_auto(sampler, space)
         self._depths = depths_of(space, blocks)
         build_sampler(self._sampler, 0)
+        self._origin = f"sampler: {self._sampler.id}"
         self._starts = {f"start: {point.name}": start_values(point, space, blocks) for point in sampler.start}
         self._presets = _distinct_presets(sampler.presets, space, blocks, self._starts.values())
+        self._design = self._distinct_design(sampler.design)
         self._trials: dict[int, Trial] = {}
         self._frozen: dict[int, optuna.trial.FrozenTrial] = {}
 
@@ -81,25 +88,58 @@ class Search:
     def suggest(self, number: int) -> Suggestion:
         """Return the point for trial `number`; the same history gives the same answer."""
         tried = {trial.origin for trial in self._trials.values()}
-        first = {**self._starts, **{f"preset: {name}": values for name, values in self._presets.items()}}
-        for origin, values in first.items():
+        for origin, values in self._first.items():
             if origin not in tried:
                 return Suggestion(values, origin)
-        return Suggestion(self._ask(number), f"sampler: {self._sampler.id}")
+        return Suggestion(self._untried(number), self._origin)
 
-    def _ask(self, number: int) -> dict[str, Value]:
+    @property
+    def _first(self) -> dict[str, dict[str, Value]]:
+        """What comes before the sampler, in order: origin to values."""
+        presets = {f"preset: {name}": values for name, values in self._presets.items()}
+        return {**self._starts, **presets, **self._design}
+
+    def _distinct_design(self, design: StartDesign) -> dict[str, dict[str, Value]]:
+        taken = [*self._starts.values(), *self._presets.values()]
+        distinct: dict[str, dict[str, Value]] = {}
+        for origin, values in design_points(design, self._space, self._seed):
+            if values not in taken:
+                taken.append(values)
+                distinct[origin] = values
+        return distinct
+
+    def _untried(self, number: int) -> dict[str, Value]:
+        """Return what the sampler proposes, unless it was tried: the same merge would make the same images.
+
+        Then it is asked again, a few times, then chance is; in a space of few values there may be nothing left.
+        """
+        tried = [dict(trial.values) for trial in self._trials.values()]
+        for attempt in range(ATTEMPTS):
+            values = self._ask(number, attempt)
+            if values not in tried:
+                return values
+        cube = Cube(self._space.parameters)
+        draws = (cube.values(uniform(len(cube), i, derived_seed(self._seed, number))) for i in range(_DRAWS))
+        return next((drawn for drawn in draws if drawn not in tried), values)
+
+    def _ask(self, number: int, attempt: int) -> dict[str, Value]:
         import optuna
 
-        distributions = {p.name: _distribution(p.bound) for p in self._space.parameters}
+        from lib_optim.search.recorded_sampler import distribution_of
+
+        distributions = {p.name: distribution_of(p.bound) for p in self._space.parameters}
+        trials = tuple(sorted(self._trials.values(), key=lambda trial: trial.number))
+        sampler = build_sampler(self._sampler, derived_seed(self._seed, number, attempt))
+        if isinstance(sampler, TakesRecord):
+            sampler.take(Record(self._space.parameters, trials, number, self._seed, self._origin, attempt))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = build_sampler(self._sampler, _derived_seed(self._seed, number))
             previous = optuna.logging.get_verbosity()
             optuna.logging.set_verbosity(optuna.logging.WARNING)
             try:
                 study = optuna.create_study(direction="maximize", sampler=sampler)
                 study.set_user_attr(DEPTHS, self._depths)
-                for trial in sorted(self._trials.values(), key=lambda trial: trial.number):
+                for trial in trials:
                     study.add_trial(self._freeze(trial, distributions))
                 return {str(k): v for k, v in study.ask(distributions).params.items()}
             finally:
@@ -109,13 +149,13 @@ class Search:
         import optuna
 
         if trial.number not in self._frozen:
-            value = trial.value if trial.state == "complete" else None
-            complete = value is not None and math.isfinite(value)
+            value = score_of(trial)
+            complete = value is not None
             self._frozen[trial.number] = optuna.trial.create_trial(
                 state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.FAIL,
                 params=dict(trial.values),
                 distributions=dict(distributions),
-                value=value if complete else None,
+                value=value,
             )
         return self._frozen[trial.number]
 
@@ -130,21 +170,3 @@ def _distinct_presets(
         if values is not None and values not in (*distinct.values(), *taken):
             distinct[row.name] = values
     return distinct
-
-
-def _distribution(bound: Bound) -> optuna.distributions.BaseDistribution:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if bound.kind == "bool":
-        return CategoricalDistribution((False, True))
-    if bound.kind == "choice":
-        return CategoricalDistribution(bound.choices)
-    low, high = bound.low or 0.0, bound.high or 0.0
-    if bound.kind == "int":
-        return IntDistribution(int(low), int(high), log=bound.log, step=int(bound.step or 1))
-    return FloatDistribution(low, high, log=bound.log, step=bound.step)
-
-
-def _derived_seed(seed: int, number: int) -> int:
-    digest = hashlib.sha256(f"optim suggestion {seed} {number}".encode()).digest()
-    return int.from_bytes(digest[:4], "little")

@@ -15,6 +15,7 @@ from lib_optim.plan.blocks import BlockMap, block_map
 from lib_optim.plan.errors import PlanError
 from lib_optim.plan.header import read_header
 from lib_optim.plan.methods import MergeMethod
+from lib_optim.plan.own_maps import BLOCK_MAPS_FOLDER, own_maps
 from lib_optim.plan.payload import Payload, load_payload
 from lib_optim.plan.scorers import MANUAL
 from lib_optim.ui.form import Choices, default_form
@@ -24,6 +25,7 @@ from lib_optim.ui.own_methods import own_methods
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
     from lib_optim.scoring.base import ScorerRow
+    from lib_optim.search.sampler_row import SamplerRow
 
 __all__ = ["Catalog"]
 
@@ -63,6 +65,7 @@ class Catalog:
             "models": models,
             "loaded": loaded,
             "vaes": _vaes(host.paths().vaes),
+            "block_maps": self._own_maps(),
             "payloads": [_payload_json(payload, own) for payload, own in payloads.values()],
             "payload_problems": problems,
             "payload_sets": sets,
@@ -108,7 +111,19 @@ class Catalog:
         payloads = {name: payload for name, (payload, _) in self._payloads()[0].items()}
         scorers = {row.id: {option.name: option.kind for option in row.options} for row in _scorer_rows()}
         keys = lambda path: read_header(path).floating  # noqa: E731
-        return Choices(models, payloads, scorers, merge_method, _blocks_of, keys, _composed)
+        maps = {row.name: row for row in own_maps(self._maps_folder)}
+        return Choices(models, payloads, scorers, merge_method, _blocks_of, keys, _composed, maps)
+
+    @property
+    def _maps_folder(self) -> Path:
+        return self._manager.host.paths().data / BLOCK_MAPS_FOLDER
+
+    def _own_maps(self) -> dict[str, Any]:
+        rows = [
+            {"name": row.name, "architecture": row.architecture, "problems": list(row.problems)}
+            for row in own_maps(self._maps_folder)
+        ]
+        return {"folder": str(self._maps_folder), "maps": rows}
 
     def _loaded(self) -> str:
         name = self._manager.host.state().checkpoint or ""
@@ -145,11 +160,28 @@ def _scorer_rows() -> tuple[ScorerRow, ...]:
     return scorer_rows()
 
 
-def _sampler_rows() -> list[dict[str, str]]:
+def _sampler_rows() -> list[dict[str, Any]]:
     from lib_optim.search.samplers import sampler_rows
 
-    automatic = {"id": "auto", "title": "Automatic", "note": "The best one for the number of parameters and trials"}
-    return [automatic, *({"id": row.id, "title": row.title, "note": row.note} for row in sampler_rows())]
+    note = "The best one for the number of parameters and trials"
+    automatic = {"id": "auto", "title": "Automatic", "note": note, "family": "", "missing": "", "options": []}
+    return [automatic, *(_sampler_json(row) for row in sampler_rows())]
+
+
+def _sampler_json(row: SamplerRow) -> dict[str, Any]:
+    options = [
+        {"name": o.name, "title": o.title, "type": o.type.__name__, "default": o.default, "low": o.low, "high": o.high,
+         "help": o.help, "choices": list(o.choices)}
+        for o in row.options
+    ]  # fmt: skip
+    return {
+        "id": row.id,
+        "title": row.title,
+        "note": row.note,
+        "family": row.family,
+        "missing": row.missing,
+        "options": options,
+    }
 
 
 def _parameters_of(method: str) -> tuple[Any, ...]:

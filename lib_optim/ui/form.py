@@ -15,23 +15,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lib_optim.hosts.base import Checkpoint
 from lib_optim.plan.blocks import BlockMap
+from lib_optim.plan.design import StartDesign
 from lib_optim.plan.errors import OptimError, PlanError, Problem
 from lib_optim.plan.guide import Guide
 from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.nearest import did_you_mean
+from lib_optim.plan.own_maps import OwnMap
 from lib_optim.plan.payload import MAX_SEED, Payload
 from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.plan.starts import StartPoint
+from lib_optim.ui.form_blocks import block_map_text, form_blocks
 from lib_optim.ui.guide_form import MODES, guide_from_form
+from lib_optim.ui.search_form import sampler_from_form
 
-__all__ = ["Choices", "default_form", "plan_from_form"]
+__all__ = ["Choices", "default_form", "form_parts", "plan_from_form"]
 
 MAX_TRIALS = 100_000
 RECIPE = "recipe"  # the method that `form["recipe"]` is for; as in `lib_optim.merging.recipe_method`
@@ -50,6 +54,7 @@ class Choices:
         blocks: Block map of a checkpoint file; raises OptimError.
         keys: Names of its floating tensors; raises OptimError.
         composed: The method of a form with a recipe or a layer adjustment, for this model A; raises OptimError.
+        block_maps: Name to a block map of the user.
     """
 
     models: Mapping[str, Checkpoint]
@@ -59,6 +64,7 @@ class Choices:
     blocks: Callable[[Path], BlockMap]
     keys: Callable[[Path], Sequence[str]] = lambda _: ()
     composed: Callable[[Mapping[str, Any], Path | None], MergeMethod] | None = None
+    block_maps: Mapping[str, OwnMap] = field(default_factory=dict)
 
 
 def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: Sequence[str]) -> dict[str, Any]:
@@ -71,14 +77,17 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "recipe_path": "",
         "adjust": False,
         "parameters": {},
-        "vary": {"mode": MODES[0], "text_encoder": True, "vae": False, "custom": ""},
+        "vary": {"mode": MODES[0], "text_encoder": True, "vae": False, "custom": "", "block_map": ""},
         "payloads": list(payloads),
         "scorers": [{"id": scorer, "weight": 1, "options": {}} for scorer in scorers],
         "sampler": "auto",
+        "sampler_options": {},
+        "design": StartDesign().to_json(),
         "presets": True,
         "trials": 30,
         "seed": 0,
         "start": [],
+        "merge_device": "auto",
         "save": {"checkpoint": True, "dtype": "fp16", "pruned": False, "vae": "", "fix_clip": False},
     }
 
@@ -96,7 +105,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
     if method is not None and models:
         try:
             base = Path(models[0].path)
-            guide = guide_from_form(form, method, choices.blocks(base), choices.keys(base))
+            guide = guide_from_form(form, method, form_blocks(form, choices, base), choices.keys(base))
         except PlanError as error:
             problems.extend(error.problems)
         except OptimError as error:
@@ -107,9 +116,13 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
     seed = _whole(form, "seed", 0, MAX_SEED, "The seed", problems)
     save = form.get("save") or {}
     starts = tuple(StartPoint.from_json(row, "start") for row in form.get("start") or ())
+    sampler = SamplerSpec()
+    try:
+        sampler = sampler_from_form(form, starts)
+    except PlanError as error:
+        problems.extend(error.problems)
     if problems or method is None or guide is None:
         raise PlanError(problems or "The form is empty; choose two models and a method.")
-    presets = SamplerSpec().presets if form.get("presets", True) else ()
     return RunPlan(
         name=str(form.get("name") or "").strip() or _name_of(models),
         models=models,
@@ -117,13 +130,34 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
         guide=guide,
         payloads=payloads,
         scorers=scorers,
-        sampler=SamplerSpec(str(form.get("sampler") or "auto"), presets=presets, start=starts),
+        sampler=sampler,
         budget=Budget(trials),
         save=SaveSpec.from_json(save, "save"),
         seed=seed,
         recipe=str(form.get("recipe") or "") if method.id == RECIPE else "",
         adjust=bool(form.get("adjust")),
+        merge_device=_merge_device(form),
+        block_map=block_map_text(form, choices),
     )
+
+
+def _merge_device(form: Mapping[str, Any]) -> Literal["auto", "cpu", "gpu"]:
+    given = form.get("merge_device") or "auto"
+    return "cpu" if given == "cpu" else "gpu" if given == "gpu" else "auto"
+
+
+def form_parts(form: Mapping[str, Any], choices: Choices) -> tuple[Path, MergeMethod]:
+    """Return model A and the method of a form that may still lack everything else.
+
+    Raises:
+        PlanError: What is wrong with its models or its method.
+    """
+    problems: list[Problem] = []
+    models = _models(form, choices, problems)
+    method = _method(form, models, choices, problems)
+    if problems or method is None or not models:
+        raise PlanError(problems or "The form is empty; choose two models and a method.")
+    return Path(models[0].path), method
 
 
 def _name_of(models: Sequence[ModelRef]) -> str:

@@ -10,6 +10,7 @@ from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.bounds import Bound, parse_bound
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.guide import ComponentGuide, Group, Guide, Strategy
+from lib_optim.plan.guide_file import is_guide_file, read_guide
 from lib_optim.plan.matching import is_key_pattern
 from lib_optim.plan.methods import MergeMethod, MethodParameter
 from lib_optim.plan.nearest import did_you_mean
@@ -42,7 +43,9 @@ def guide_from_form(form: Mapping[str, Any], method: MergeMethod, blocks: BlockM
     mode = str(vary.get("mode") or MODES[0])
     if mode not in MODES:
         problems.append(Problem("vary.mode", f"'{mode}' is no way to vary; choose one of {', '.join(MODES)}."))
-    if mode == "custom":
+    if mode == "custom" and is_guide_file(str(vary.get("custom") or "")):
+        components = _file(str(vary["custom"]), bounds, problems)
+    elif mode == "custom":
         components = _custom(str(vary.get("custom") or ""), varied, method, blocks, keys, bounds, problems)
     else:
         whole = [p for p in method.parameters if p.blocks]
@@ -56,6 +59,20 @@ def guide_from_form(form: Mapping[str, Any], method: MergeMethod, blocks: BlockM
     if problems:
         raise PlanError(problems)
     return Guide(components, bounds)
+
+
+def _file(text: str, bounds: dict[str, Bound], problems: list[Problem]) -> tuple[ComponentGuide, ...]:
+    """Read a guide file. What it says of a method parameter counts before what the form says."""
+    try:
+        guide = read_guide(text)
+    except PlanError as error:
+        problems.extend(Problem("vary.custom", str(problem)) for problem in error.problems)
+        return ()
+    named = {name.casefold() for name in guide.bounds}
+    for name in [name for name in bounds if name.casefold() in named]:
+        del bounds[name]
+    bounds.update(guide.bounds)
+    return guide.components
 
 
 def _parameters(

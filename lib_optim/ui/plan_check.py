@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lib_optim.plan.bounds import Bound
+from lib_optim.plan.starts import first_point
+
 if TYPE_CHECKING:
     from lib_optim.run.check import PlanCheck
 
@@ -14,14 +17,23 @@ def check_json(check: PlanCheck) -> dict[str, Any]:
     """Return `check` as the page shows it; the table is empty where problems prevent it."""
     resolved = check.resolved
     space = resolved.space if resolved else None
+    origin, first = first_point(resolved.plan.sampler, resolved.space, resolved.blocks) if resolved else ("", {})
     return {
         "problems": [{"where": problem.where, "sentence": problem.sentence} for problem in check.problems],
         "warnings": list(check.warnings),
         "notes": list(check.notes),
         "parameters": [
-            {"name": p.name, "range": str(p.bound), "parameter": p.method_parameter, "blocks": list(p.blocks)}
+            {
+                "name": p.name,
+                "kind": _kind(p.bound),
+                "range": str(p.bound),
+                "parameter": p.method_parameter,
+                "blocks": list(p.blocks),
+                "start": first.get(p.name),
+            }
             for p in (space.parameters if space else ())
         ],
+        "start": origin,
         "settings": [
             {"name": s.name, "value": s.value, "parameter": s.method_parameter, "blocks": list(s.blocks)}
             for s in (space.settings if space else ())
@@ -36,3 +48,10 @@ def check_json(check: PlanCheck) -> dict[str, Any]:
             [b.name for b in resolved.blocks.blocks if b.name not in resolved.space.merged_blocks] if resolved else []
         ),
     }
+
+
+def _kind(bound: Bound) -> str:
+    """Return what a parameter is, in a word or two."""
+    words = {"float": "number", "int": "whole number", "bool": "yes or no", "choice": "choice"}
+    extra = ", log" if bound.log else f", step {bound.step:g}" if bound.step is not None else ""
+    return words[bound.kind] + extra

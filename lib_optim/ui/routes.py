@@ -6,6 +6,7 @@
     GET  /optim/api/recipes              recipes at hand             POST /optim/api/recipe    {"path": …}: one of them
     POST /optim/api/score                {trial, image, value, request}
     POST /optim/api/weights | block_weights   see `lib_optim.ui.weights`
+    POST /optim/api/guide                see `lib_optim.ui.guide_view`
     POST /optim/api/selftest, GET same   start it; its state and report
     GET  /optim/image/{run}/{file}       an image of a run
 
@@ -25,6 +26,7 @@ from lib_optim.plan.run_plan import RunPlan, SaveSpec
 from lib_optim.ui.base_advice import base_advice
 from lib_optim.ui.catalog import Catalog
 from lib_optim.ui.form import plan_from_form
+from lib_optim.ui.guide_view import guide_shown
 from lib_optim.ui.http import Call, Refused, endpoint
 from lib_optim.ui.plan_check import check_json
 from lib_optim.ui.recipes import known_recipes, recipe_json
@@ -72,6 +74,7 @@ class _Api:
             ("POST", "/optim/api/start", self._start),
             ("POST", "/optim/api/command", self._command),
             ("POST", "/optim/api/score", self._score),
+            ("POST", "/optim/api/guide", lambda call: guide_shown(call, self._catalog)),
             ("POST", "/optim/api/weights", lambda call: understood(call, self._catalog)),
             ("POST", "/optim/api/block_weights", self._block_weights),
             ("POST", "/optim/api/selftest", lambda _: self._selftest.start()),

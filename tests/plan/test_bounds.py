@@ -228,13 +228,13 @@ def test_the_nearest_lies_within(bound: Bound, value: float) -> None:
 def test_optuna_understands_every_range_without_a_warning(bound: Bound) -> None:
     import warnings
 
-    from lib_optim.search.study import _distribution
+    from lib_optim.search.recorded_sampler import distribution_of
 
     assume(bound.problem() is None)
     assume(bound.kind in ("float", "int", "choice", "bool"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        distribution = _distribution(bound)
+        distribution = distribution_of(bound)
     for value in (bound.low, bound.high):
         if value is not None:
             assert distribution._contains(value)

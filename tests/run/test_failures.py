@@ -155,6 +155,7 @@ def test_files_for_people_that_cannot_be_written_end_no_run(rig: Rig, monkeypatc
 
 def test_a_restore_that_fails_for_good_is_mended_by_loading_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The originals cannot be written back: the run pauses, and the host reads the model from its file."""
+    monkeypatch.setattr(StandaloneHost, "others_waiting", lambda _: True)  # so that they are, after each trial
     put = TableWeights.put
     broken: list[int] = []
 
@@ -175,6 +176,25 @@ def test_a_restore_that_fails_for_good_is_mended_by_loading_again(rig: Rig, monk
     rig.manager.go_on()
     rig.end(errors=None)
     assert rig.states() == ["failed", "complete", "complete"]
+    assert rig.has_originals()
+
+
+def test_a_restore_that_fails_at_the_end_is_mended_by_loading_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = TableWeights.put
+    broken: list[int] = []
+
+    def refuse(self: TableWeights, key: str, tensor: torch.Tensor) -> None:
+        if broken:
+            raise RuntimeError(BOOM)
+        put(self, key, tensor)
+
+    rig.hook("generate", lambda *_: broken.append(1))
+    monkeypatch.setattr(TableWeights, "put", refuse)
+    rig.manager.start(rig.plan())
+    snapshot = rig.end(state="failed", errors=1)
+    assert rig.states() == ["complete"] * 2
+    assert "could not be put back" in snapshot["sentence"]
+    monkeypatch.undo()
     assert rig.has_originals()
 
 
@@ -264,7 +284,7 @@ def test_weights_that_change_while_images_are_made_fail_the_trial(rig: Rig) -> N
     rig.manager.start(rig.plan())
     rig.end(errors=1)
     assert rig.states() == ["failed", "complete", "complete"]
-    assert "changed while the trial's images were made" in rig.trials()[0]["reason"]
+    assert "changed while images were made" in rig.trials()[0]["reason"]
     assert rig.has_originals()
 
 

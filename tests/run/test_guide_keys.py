@@ -1,9 +1,10 @@
-"""A guide of single tensors through the whole program: checked, merged, recorded, resumed, saved."""
+"""Guides of single tensors and of own blocks through the whole program: checked, merged, recorded, resumed, saved."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
@@ -55,3 +56,27 @@ def test_a_pattern_without_a_match_is_named_before_the_start(rig: Rig) -> None:
     wrong = dataclasses.replace(GUIDE, components=(ComponentGuide("unet", (Strategy("select", ("*.proj_im.*",)),)),))
     (problem,) = rig.manager.check(rig.plan(guide=wrong)).problems
     assert str(problem) == "'*.proj_im.*' matches no tensor of unet. Did you mean '*.proj_in.*'?"
+
+
+OWN_MAP = (Path(__file__).parents[1] / "plan" / "guides" / "attention.yaml").read_text(encoding="utf-8")
+
+
+def test_a_run_over_blocks_of_ones_own(rig: Rig) -> None:
+    plan = rig.plan(
+        guide=Guide((ComponentGuide("unet", (Strategy("select", ("ATTN",)),)),)), payloads=(payload(),),
+        budget=Budget(1), save=SaveSpec("fp32"), block_map=OWN_MAP,
+    )  # fmt: skip
+    rig.run(plan)
+    assert rig.stored().values() == [{"ATTN_alpha": 0.5}]
+    (saved,) = (path for path in rig.models.rglob("*.safetensors") if not path.name.startswith("demo-"))
+    merged = load_file(saved)
+    a, b = (load_file(rig.models / f"demo-{letter}.safetensors") for letter in "ab")
+    for key, tensor in merged.items():
+        attention = key.startswith("model.diffusion_model.") and "attn" in key
+        expected = torch.lerp(a[key].float(), b[key].float(), 0.5) if attention else a[key].to(tensor.dtype)
+        assert torch.equal(tensor, expected), key
+    folder = rig.folder_of()
+    assert folder.read_plan().block_map == OWN_MAP
+    rig.manager.resume(folder.name, 2)
+    rig.end()
+    assert [trial.values.keys() for trial in rig.stored().trials] == [{"ATTN_alpha"}] * 2

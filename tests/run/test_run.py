@@ -127,7 +127,7 @@ def test_live_weights_are_what_sd_mecha_merges_from_the_recipe(rig: Rig, dtype: 
         keys = {name: key for key, name in context.merger._names.items()}
         same = [
             torch.equal(live.read(name), wanted[keys[name]].to(torch.float32).reshape(live.shape_of(name)))
-            for name in live.written()
+            for name in context.merger.keys  # those too that need no writing, because the models agree on them
         ]  # fmt: skip
         compared.append((number, len(same), all(same)))
 

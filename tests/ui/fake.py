@@ -64,6 +64,9 @@ class FakeHost:
         fields = frozenset({"prompt", "seed", "subseed", "steps", "width", "height"})
         return HostCapabilities(("sd1", "sdxl"), fields, ("Euler a",), (), False)
 
+    def merge_device(self) -> str:
+        return "cpu"
+
     def paths(self) -> HostPaths:
         return HostPaths(self.folder / "outputs", self.folder / "models", self.folder / "data")
 
@@ -91,6 +94,7 @@ class FakeManager:
         self.scores: dict[tuple[int, int], float] = {}
         self.commands: list[str] = []
         self.saves: list[tuple[Any, str]] = []
+        self.plan: RunPlan | None = None
         self._flags: set[str] = set()
         self._thread: threading.Thread | None = None
         self._step = (0, 0)
@@ -113,6 +117,7 @@ class FakeManager:
             raise PlanError(problems)
         folder = RunFolder.create(self.host.paths().outputs, plan.name)
         folder.write_plan(plan)
+        self.plan = plan
         self._begin(plan, folder)
         return folder.name
 

@@ -13,10 +13,11 @@ from lib_optim.hosts.base import Checkpoint
 from lib_optim.plan.adjust import ADJUSTMENTS
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.bounds import parse_bound
+from lib_optim.plan.design import StartDesign
 from lib_optim.plan.errors import CheckpointError, PlanError
 from lib_optim.plan.methods import MergeMethod, MethodParameter
 from lib_optim.plan.payload import Payload
-from lib_optim.plan.run_plan import RunPlan
+from lib_optim.plan.run_plan import RunPlan, SamplerSpec
 from lib_optim.plan.space import space_of
 from lib_optim.ui.form import Choices, default_form, plan_from_form
 
@@ -241,6 +242,28 @@ def test_the_rest_of_the_form_arrives() -> None:
     made = plan(name=" mine ", seed="7", sampler="tpe", presets=False, save={"checkpoint": False, "dtype": "bf16"})
     assert (made.name, made.seed, made.sampler.id, made.sampler.presets) == ("mine", 7, "tpe", ())
     assert (made.save.checkpoint, made.save.dtype) == (False, "bf16")
+
+
+def test_the_search_arrives_with_the_options_of_the_chosen_sampler_only() -> None:
+    options = {"cma": {"sigma": 0.1, "variant": "full", "population": None}, "tpe": {"group": True}}
+    design = {"latin": "4", "vertices": 2, "random": ""}
+    spec = plan(sampler="cma", sampler_options=options, design=design).sampler
+    assert spec.options == {"sigma": 0.1, "variant": "full"}
+    assert spec.design == StartDesign(latin=4, vertices=2)
+    assert plan(sampler="auto", sampler_options=options).sampler.options == {}
+    assert plan().sampler == SamplerSpec()
+
+
+def test_presets_may_be_counted() -> None:
+    every = SamplerSpec().presets
+    assert plan(presets=3).sampler.presets == every[:3]
+    assert plan(presets=0).sampler.presets == ()
+    assert plan(presets=True).sampler.presets == every
+
+
+@pytest.mark.parametrize("count", ["many", 2.5])
+def test_a_count_of_the_start_design_is_a_whole_number(count: Any) -> None:
+    assert "The start design's latin must be a whole number." in problems(design={"latin": count}, payloads=[])
 
 
 # Recipes and layer adjustments

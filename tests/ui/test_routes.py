@@ -102,8 +102,86 @@ def test_check_explains_the_plan(client: TestClient) -> None:
     assert result["problems"] == []
     assert result["images_per_trial"] == 4
     assert len(result["parameters"]) == 26
-    assert result["parameters"][0] == {"name": "BASE_alpha", "range": "0..1", "parameter": "alpha", "blocks": ["BASE"]}
+    assert result["parameters"][0] == {
+        "name": "BASE_alpha", "kind": "number", "range": "0..1", "parameter": "alpha", "blocks": ["BASE"], "start": 0.0,
+    }  # fmt: skip
+    assert result["start"] == "preset: all A"
     assert "VAE" in result["kept_blocks"]
+
+
+def test_the_parameter_table_says_where_the_search_begins(client: TestClient) -> None:
+    custom = "BASE: 0..1 step 0.05\nIN*: 0.5..1\nOUT*: 1e-3..1 log"
+    form = default_form(client, vary={"mode": "custom", "custom": custom}, start=[])
+    result = client.post("/optim/api/check", json={"form": form}).json()
+    kinds = {row["name"]: row["kind"] for row in result["parameters"]}
+    assert (kinds["BASE_alpha"], kinds["IN05_alpha"]) == ("number, step 0.05", "number")
+    assert kinds["OUT11_alpha"] == "number, log"
+    assert result["start"] == "preset: all B", "the first that lies within"
+    assert {row["start"] for row in result["parameters"]} == {1.0}
+    weights = {"BASE": 0.5, **{f"IN{i:02d}": 0.75 for i in range(12)}, **{f"OUT{i:02d}": 0.25 for i in range(12)}}
+    form["start"] = [{"name": "mine", "weights": weights}]
+    result = client.post("/optim/api/check", json={"form": form}).json()
+    assert result["start"] == "start: mine"
+    assert [row["start"] for row in result["parameters"]] == [0.5] + [0.75] * 12 + [0.25] * 12
+    form = default_form(client, presets=False)
+    result = client.post("/optim/api/check", json={"form": form}).json()
+    assert (result["start"], result["parameters"][0]["start"]) == ("", None), "the sampler begins"
+
+
+def test_the_guide_as_a_table_and_as_a_file(client: TestClient) -> None:
+    form = default_form(client)
+    shown = client.post("/optim/api/guide", json={"form": form}).json()
+    assert shown["problems"] == []
+    assert [row["block"] for row in shown["rows"]][:2] == ["BASE", "IN00"]
+    change = {"blocks": "OUT*", "how": "group", "group": "out", "bound": "0.1..0.9"}
+    answer = client.post("/optim/api/guide", json={"form": form, "edit": change}).json()
+    assert answer["custom"].splitlines()[-1] == "out = OUT00-OUT11: 0.1..0.9"
+    form["vary"] = {"mode": "custom", "custom": answer["file"]}
+    result = client.post("/optim/api/check", json={"form": form}).json()
+    assert (result["problems"], len(result["parameters"])) == ([], 15)
+    assert client.post("/optim/api/guide", json={"form": form}).json()["rows"] == answer["rows"]
+    for bad, words in (
+        ({"blocks": "OT*"}, "matches no block"),
+        ({"blocks": "IN00", "how": "vary", "bound": "1"}, "go with"),
+    ):
+        refused = client.post("/optim/api/guide", json={"form": form, "edit": {"how": "keep", **bad}}).json()
+        assert words in refused["problems"][0]
+        assert refused["custom"] is None
+    assert client.post("/optim/api/guide", json={"form": form, "edit": 3}).status_code == 400
+    assert client.post("/optim/api/guide", json={}).status_code == 400
+
+
+def test_a_broken_guide_file_is_named_with_its_line(client: TestClient) -> None:
+    form = default_form(client, vary={"mode": "custom", "custom": "components:\n  unet: al"})
+    for route in ("check", "guide"):
+        (problem,) = client.post(f"/optim/api/{route}", json={"form": form}).json()["problems"]
+        assert "Line 2" in (problem if isinstance(problem, str) else problem["sentence"])
+
+
+def test_block_maps_of_the_user_are_listed_and_used(client: TestClient, manager: FakeManager) -> None:
+    folder = manager.host.paths().data / "block_maps"
+    folder.mkdir()
+    keys = "id: halves\narchitecture: sd1\nblocks:\n- {name: UP, component: unet, keys: ['model']}\n"
+    (folder / "halves.yaml").write_text(keys)
+    (folder / "empty.yaml").write_text(keys + "- {name: DOWN, component: unet, keys: ['nothing']}\n")
+    (folder / "broken.yaml").write_text("id: {")
+    rows = {row["name"]: row for row in client.get("/optim/api/setup").json()["block_maps"]["maps"]}
+    assert rows["halves"] == {"name": "halves", "architecture": "sd1", "problems": []}
+    assert "broken.yaml: Line 1" in rows["broken"]["problems"][0]
+
+    def check(name: str, **changes: Any) -> dict[str, Any]:
+        form = default_form(client, vary={"mode": "blocks", "block_map": name}, **changes)
+        return dict(client.post("/optim/api/check", json={"form": form}).json())
+
+    assert [row["name"] for row in check("halves")["parameters"]] == ["UP_alpha"]
+    sentences = {name: check(name)["problems"][0]["sentence"] for name in ("empty", "broken", "halvs")}
+    assert "DOWN of halves holds no tensor" in sentences["empty"]
+    assert "broken.yaml: Line 1" in sentences["broken"]
+    assert "Did you mean 'halves'" in sentences["halvs"]
+    assert "takes the usual blocks" in check("halves", adjust=True)["problems"][0]["sentence"]
+    assert (
+        "for sd1, but model A is sdxl" in check("halves", models=["big_xl", "aurora_v2", ""])["problems"][0]["sentence"]
+    )
 
 
 def test_check_and_start_give_every_problem_as_a_sentence(client: TestClient, manager: FakeManager) -> None:

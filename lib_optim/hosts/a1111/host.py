@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lib_optim.hosts.a1111.model import A1111Model, loaded_model, refusal, require_model
+from lib_optim.hosts.accelerator import merge_device_of
 from lib_optim.hosts.base import Checkpoint, HostState
 from lib_optim.hosts.live import TableSession
 from lib_optim.hosts.transforms import identity_table
@@ -94,6 +95,18 @@ class A1111Host(WebuiHost):
                     put(key, before.get(key, ABSENT))
         if wanted is not None and wanted is not chosen and sd_vae.loaded_vae_file != state.details["vae"]:
             sd_vae.reload_vae_weights(loaded_model(), state.details["vae"])
+
+    def merge_device(self) -> str:
+        """See ``Host.merge_device``."""
+        from modules import devices
+
+        # --medvram and --lowvram keep the model in RAM and send its parts over for each image.
+        model = loaded_model()
+        return "cpu" if getattr(model, "lowvram", False) else merge_device_of(devices.device)
+
+    def trim_memory(self) -> None:
+        """See ``Host.trim_memory``."""
+        self.free_memory()
 
     def free_memory(self) -> None:
         """See ``Host.free_memory``."""

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from lib_optim.hosts.accelerator import RESERVE, merge_device_of
 from lib_optim.hosts.base import Checkpoint, HostState
 from lib_optim.hosts.forge.main_thread import run_on_main_thread
 from lib_optim.hosts.forge.model import ForgeModel, loaded_model, refusal, selection, settle_types
@@ -83,6 +84,28 @@ class ForgeHost(WebuiHost):
             sd_models.model_data.forge_loading_parameters = {**selection(), "checkpoint_info": info}
         if ours and state.details["loaded"]:
             self._loaded_now(state.checkpoint or "the model")
+
+    def merge_device(self) -> str:
+        """See ``Host.merge_device``."""
+        from backend import memory_management
+
+        return merge_device_of(memory_management.get_torch_device())
+
+    def spare_memory(self) -> int:
+        """See ``Host.spare_memory``."""
+        from backend import memory_management
+
+        device = self.merge_device()
+        if device == "cpu":
+            return 0
+        # Forge counts what torch holds unused as free too: the smaller of the two is what nobody will miss.
+        return max(0, min(super().spare_memory(), int(memory_management.get_free_memory()) - RESERVE))
+
+    def trim_memory(self) -> None:
+        """See ``Host.trim_memory``."""
+        from backend import memory_management
+
+        run_on_main_thread(memory_management.soft_empty_cache)
 
     def free_memory(self) -> None:
         """See ``Host.free_memory``."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lib_optim.hosts.accelerator import merge_device_of, spare_bytes
 from lib_optim.hosts.base import Checkpoint, GeneratedImage, GenerationProgress, HostCapabilities, HostPaths, HostState
 from lib_optim.hosts.standalone.demo import make_demo_checkpoints
 from lib_optim.hosts.standalone.infotext import infotext_of
@@ -225,6 +226,23 @@ class StandaloneHost:
     def last_report(self) -> tuple[str, int, int]:
         """Return what `report` was last told. Any thread."""
         return self._report
+
+    def merge_device(self) -> str:
+        """Return the device of the models. Any thread."""
+        return merge_device_of(self._placement()[0])
+
+    def spare_memory(self) -> int:
+        """Return what the images made so far left free. Call under `exclusive`."""
+        self._must_hold()
+        return spare_bytes(self.merge_device())
+
+    def trim_memory(self) -> None:
+        """Empty torch's cache of accelerator memory. Call under `exclusive`."""
+        import torch
+
+        self._must_hold()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
 
     def free_memory(self) -> None:
         """Move the model off the accelerator's cache: give back what is not in use. Call under `exclusive`."""

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from lib_optim.hosts.accelerator import spare_bytes
 from lib_optim.hosts.base import (
     Checkpoint,
     GeneratedImage,
@@ -61,6 +62,14 @@ class WebuiHost(ABC):
         """See ``Host.restore``."""
 
     @abstractmethod
+    def merge_device(self) -> str:
+        """See ``Host.merge_device``."""
+
+    @abstractmethod
+    def trim_memory(self) -> None:
+        """See ``Host.trim_memory``."""
+
+    @abstractmethod
     def free_memory(self) -> None:
         """See ``Host.free_memory``."""
 
@@ -85,6 +94,11 @@ class WebuiHost(ABC):
     def _on_main_thread(self, call: Callable[[], T]) -> T:
         """Run `call` where the WebUI wants model work done; its errors come through."""
         return call()
+
+    def spare_memory(self) -> int:
+        """See ``Host.spare_memory``."""
+        self._lock.require("Asking for memory")
+        return spare_bytes(self.merge_device())
 
     def capabilities(self) -> HostCapabilities:
         """See ``Host.capabilities``."""

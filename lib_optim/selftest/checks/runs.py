@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "tiny_run", "watched_run"]
 
 ENDED = ("idle", "finished", "failed")
+_LONG_PAUSE = 3.0  # seconds
 
 
 @dataclass
@@ -74,10 +75,17 @@ class Run:
         """Wait until the worker has gone.
 
         Raises:
-            Failed: It does not go.
+            Failed: It does not go, or pauses for good.
         """
-        if not self.manager.wait(PATIENCE):
-            raise Failed(f"the run did not end in {PATIENCE:.0f} s")
+        until, paused = time.monotonic() + PATIENCE, 0.0
+        while not self.manager.wait(0.1):
+            now = self.manager.snapshot()
+            # Just after `go_on` it is still paused for a moment.
+            paused = (paused or time.monotonic()) if now["state"] == "paused" else 0.0
+            if paused and time.monotonic() - paused > _LONG_PAUSE:
+                raise Failed(f"the run paused instead of ending: {now['sentence']}")
+            if time.monotonic() > until:
+                raise Failed(f"the run did not end in {PATIENCE:.0f} s")
 
     def stored_pixels(self) -> dict[str, str]:
         """Hash of the pixels of every image file of the run, by file name."""

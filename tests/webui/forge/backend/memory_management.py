@@ -1,6 +1,12 @@
 """Test host: which models count as loaded; LoRAs are applied only when one becomes loaded."""
 
+import torch
+
 current_loaded_models = []
+
+
+def get_torch_device():
+    return torch.device("cpu")
 
 
 class LoadedModel:

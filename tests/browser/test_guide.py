@@ -1,0 +1,74 @@
+"""The block table, guide files and block maps in a real browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import NewPage
+from tests.ui.fake import FakeManager
+
+pytestmark = [pytest.mark.ui, pytest.mark.browser]
+
+GUIDES = Path(__file__).resolve().parents[1] / "plan" / "guides"
+
+
+def test_the_table_edits_the_lines_and_the_lines_the_table(new_page: NewPage, address: str) -> None:
+    page = new_page(address)
+    expect(page.locator("#optim_size")).to_have_text("26 parameters")
+    page.click("#optim_block_table > summary")
+    row = page.locator("[data-block=IN05]")
+    row.locator("select").select_option("fixed")
+    lines = page.locator("#optim_custom")
+    expect(lines).to_have_value(re.compile("IN05: =0.5$"))
+    expect(page.locator("#optim_size")).to_have_text("25 parameters")
+    page.fill("#optim_bulk_blocks", "OUT*")
+    page.select_option("#optim_bulk_how", "group")
+    page.fill("#optim_bulk_bound", "0.2..0.6")
+    page.fill("#optim_bulk_group", "detail")
+    page.click("#optim_bulk_apply")
+    expect(page.locator("#optim_size")).to_have_text("14 parameters")
+    page.fill("#optim_bulk_blocks", "OTU*")
+    page.click("#optim_bulk_apply")
+    expect(page.locator("#optim_blocks_said")).to_contain_text("matches no block")
+    lines.fill("BASE: 0..0.25\nIN05: 0.1..0.9")
+    expect(row.locator("input").first).to_have_value("0.1")
+    row.locator("input").nth(1).fill("0.7")
+    row.locator("input").nth(1).press("Enter")
+    expect(lines).to_have_value("BASE: 0..0.25\nIN05: 0.1..0.7")
+
+
+def test_a_guide_file_is_loaded_saved_and_shown_before_start(new_page: NewPage, address: str, tmp_path: Path) -> None:
+    page = new_page(address)
+    expect(page.locator("#optim_size")).to_have_text("26 parameters")
+    page.set_input_files("#optim_guide_file", str(GUIDES / "example.yaml"))
+    expect(page.locator("#optim_size")).to_have_text("18 parameters")
+    with page.expect_download() as saved:
+        page.click("#optim_save_guide")
+    assert "detail: 0.2..0.6 step 0.05" in Path(saved.value.path()).read_text()
+    page.click("#optim_check")
+    table = page.locator("#optim_space")
+    expect(table.locator("tr", has_text="detail_alpha")).to_contain_text("number, step 0.05")
+    page.keyboard.press("Escape")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("components:\n  unet: al")
+    page.set_input_files("#optim_guide_file", str(broken))
+    expect(page.locator("#optim_planline")).to_contain_text("Line 2")
+
+
+def test_a_block_map_of_ones_own_is_chosen_and_a_broken_one_named(
+    new_page: NewPage, address: str, fake: FakeManager
+) -> None:
+    folder = fake.host.paths().data / "block_maps"
+    folder.mkdir()
+    (folder / "halves.yaml").write_text(
+        "id: halves\narchitecture: sd1\nblocks: [{name: UP, component: unet, keys: [model]}]"
+    )
+    (folder / "broken.yaml").write_text("id: {")
+    page = new_page(address)
+    expect(page.locator("#optim_block_map_problems")).to_contain_text("broken.yaml: Line 1")
+    page.select_option("#optim_block_map", "halves")
+    expect(page.locator("#optim_size")).to_have_text("1 parameter")
