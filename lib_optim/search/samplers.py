@@ -11,6 +11,7 @@ from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.run_plan import SamplerSpec
 from lib_optim.plan.space import Space
 from lib_optim.search.gfo_rows import GFO_ROWS
+from lib_optim.search.optim_row import OPTIM_ROW
 from lib_optim.search.optuna_rows import OPTUNA_ROWS
 from lib_optim.search.own_rows import OWN_ROWS
 from lib_optim.search.sampler_row import SamplerOption, SamplerRow
@@ -23,7 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-_ROWS = (*OPTUNA_ROWS, *OWN_ROWS, *GFO_ROWS)
+_ROWS = (OPTIM_ROW, *OPTUNA_ROWS, *OWN_ROWS, *GFO_ROWS)
 
 
 def sampler_rows() -> tuple[SamplerRow, ...]:
@@ -34,12 +35,16 @@ def sampler_rows() -> tuple[SamplerRow, ...]:
 def resolve_auto(spec: SamplerSpec, space: Space) -> SamplerSpec:
     """Return `spec` with ``auto`` replaced by what suits the space.
 
-    Up to 8 parameters: the Gaussian process, which needed the fewest trials there; above, TPE with
-    independent parameters (docs/search.md states the evidence and its limits).
+    Numbers alone: our own sampler. With choices or switches: up to 8 parameters the Gaussian process, which needed
+    the fewest trials there, above that TPE with independent parameters. docs/search.md has the evidence.
     """
     if spec.id != "auto":
         return spec
-    return dataclasses.replace(spec, id="gp" if len(space.parameters) <= 8 else "tpe")
+    if all(parameter.bound.kind in ("float", "int") for parameter in space.parameters):
+        chosen = "optim"
+    else:
+        chosen = "gp" if len(space.parameters) <= 8 else "tpe"
+    return dataclasses.replace(spec, id=chosen)
 
 
 def sampler_problems(spec: SamplerSpec) -> list[Problem]:

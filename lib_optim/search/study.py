@@ -22,6 +22,7 @@ from lib_optim.plan.run_plan import SamplerSpec
 from lib_optim.plan.space import Space
 from lib_optim.plan.starts import start_values
 from lib_optim.search.cube import Cube
+from lib_optim.search.depths import DEPTHS, depths_of
 from lib_optim.search.designs import design_points
 from lib_optim.search.record import ATTEMPTS, Record, TakesRecord, derived_seed, score_of
 from lib_optim.search.samplers import build_sampler, resolve_auto
@@ -60,6 +61,7 @@ class Search:
         self._space = space
         self._seed = seed
         self._sampler = resolve_auto(sampler, space)
+        self._depths = depths_of(space, blocks)
         build_sampler(self._sampler, 0)
         self._origin = f"sampler: {self._sampler.id}"
         self._starts = {f"start: {point.name}": start_values(point, space, blocks) for point in sampler.start}
@@ -136,6 +138,7 @@ class Search:
             optuna.logging.set_verbosity(optuna.logging.WARNING)
             try:
                 study = optuna.create_study(direction="maximize", sampler=sampler)
+                study.set_user_attr(DEPTHS, self._depths)
                 for trial in trials:
                     study.add_trial(self._freeze(trial, distributions))
                 return {str(k): v for k, v in study.ask(distributions).params.items()}

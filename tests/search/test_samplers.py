@@ -17,7 +17,7 @@ from lib_optim.search.sampler_row import Package
 from lib_optim.search.samplers import build_sampler, fit_problems, resolve_auto, sampler_problems, sampler_rows
 from lib_optim.search.study import Search
 from tests.plan.methods import WEIGHTED
-from tests.search.test_study import SD1, history, make_space, new
+from tests.search.test_study import SD1, history, make_space, mixed_space, new
 
 ROWS = sampler_rows()
 OPTIONS = [(row.id, option.name) for row in ROWS for option in row.options]
@@ -27,6 +27,7 @@ OTHER: dict[str, Any] = {
     "population_size": 5, "crossover": "blxalpha", "crossover_prob": 0.0, "swapping_prob": 0.0, "mutation_prob": 1.0,
     "variant": "full", "begin": "middle", "sigma": 0.02, "population": 12, "step": 0.01, "change": 1.0, "adapt": False,
     "sequence": "halton", "scramble": False, "levels": 3,
+    "exploration": 0.0, "smooth": False,
 }  # fmt: skip
 LATER = {("cma", "restarts"), ("cma", "growth")}  # have no effect before CMA-ES has converged; see test_cma.py
 # Those that replay their own questions differ only from the first question on: see test_gfo.py.
@@ -39,7 +40,7 @@ def option_of(sampler: str, name: str) -> Any:
 
 def test_the_rows() -> None:
     ids = [row.id for row in ROWS]
-    assert ids[:3] == ["tpe", "gp", "random"]
+    assert ids[:4] == ["optim", "tpe", "gp", "random"]
     assert {"cma", "qmc", "grid", "hill", "nsgaii", "nsgaiii", "botorch"} <= set(ids)
     assert len(set(ids)) == len(ids)
     for row in ROWS:
@@ -102,9 +103,9 @@ def test_every_option_refuses_other_types_and_values_out_of_range(sampler: str, 
 
 
 def test_a_package_that_is_not_there_is_named_with_the_command_that_installs_it() -> None:
-    gone = dataclasses.replace(ROWS[0], needs=(Package("no_such_module", "no-such-package"),))
+    gone = dataclasses.replace(ROWS[1], needs=(Package("no_such_module", "no-such-package"),))
     assert gone.missing == ("The search 'TPE' needs no-such-package; install with: pip install no-such-package")
-    assert ROWS[0].missing == ""
+    assert ROWS[1].missing == ""
 
 
 @pytest.mark.parametrize(
@@ -149,11 +150,20 @@ def test_what_is_wrong_is_said_in_one_sentence(spec: SamplerSpec, sentence: str)
     assert str(problem).startswith(sentence)
 
 
-def test_auto_takes_the_gaussian_process_for_few_parameters() -> None:
+def test_auto_takes_our_own_sampler_for_numbers() -> None:
     presets = ("half",)
-    assert resolve_auto(SamplerSpec(presets=presets), make_space(8)) == SamplerSpec("gp", {}, presets)
-    assert resolve_auto(SamplerSpec(presets=presets), make_space(9)) == SamplerSpec("tpe", {}, presets)
+    for blocks in (1, 8, 12):
+        assert resolve_auto(SamplerSpec(presets=presets), make_space(blocks)) == SamplerSpec("optim", {}, presets)
     assert sampler_problems(SamplerSpec()) == []
+
+
+def test_auto_takes_others_where_there_are_choices() -> None:
+    space = mixed_space()
+    assert any(parameter.bound.kind in ("choice", "bool") for parameter in space.parameters)
+    few = dataclasses.replace(space, parameters=space.parameters[-8:])
+    assert len(space.parameters) > 8
+    assert resolve_auto(SamplerSpec(), space).id == "tpe"
+    assert resolve_auto(SamplerSpec(), few).id == "gp"
 
 
 def test_a_chosen_sampler_is_kept() -> None:

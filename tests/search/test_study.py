@@ -335,9 +335,9 @@ def test_values_that_came_back_from_json_are_understood() -> None:
 
 
 def test_auto_is_resolved_and_named() -> None:
-    assert new(make_space(8), "auto").sampler == "gp"
-    assert new(make_space(9), "auto").sampler == "tpe"
-    assert new(make_space(9), "auto").suggest(0).origin == "sampler: tpe"
+    assert new(make_space(9), "auto").sampler == "optim"
+    assert new(make_space(9), "auto").suggest(0).origin == "sampler: optim"
+    assert new(mixed_space(), "auto").sampler == "tpe"
 
 
 def test_bad_samplers_are_refused_at_the_start() -> None:
