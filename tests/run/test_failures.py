@@ -12,6 +12,7 @@ import torch
 
 from lib_optim.hosts.live import TableWeights
 from lib_optim.hosts.standalone import StandaloneHost
+from lib_optim.merging.engine import Engine
 from lib_optim.merging.merger import Merger
 from lib_optim.plan.errors import HostError, MergeError, OptimError, StoreError
 from lib_optim.plan.run_plan import Budget, SaveSpec
@@ -256,18 +257,18 @@ def test_a_scorer_that_gives_no_number_fails_the_trial(rig: Rig, monkeypatch: py
 def test_a_merge_that_is_not_finite_fails_before_anything_of_it_is_written(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Merger._run
+    run = Engine._run
     calls = []
 
-    def spoiled(self: Merger, compiled: Any, key: str, table: Any) -> torch.Tensor:
+    def spoiled(self: Engine, compiled: Any, key: str, table: Any) -> torch.Tensor:
         calls.append(key)
         result: torch.Tensor = run(self, compiled, key, table)
         return result * math.nan if len(calls) == 200 else result
 
-    monkeypatch.setattr(Merger, "_run", spoiled)
+    monkeypatch.setattr(Engine, "_run", spoiled)
     made = []
     rig.hook("generate", lambda job, stamp: made.append(stamp["Optim trial"].split()[-1]))
-    rig.manager.start(rig.plan())
+    rig.manager.start(rig.plan(method="slerp"))
     rig.end(errors=1)
     assert rig.states() == ["failed", "complete", "complete"]
     assert "NaN" in rig.trials()[0]["reason"]

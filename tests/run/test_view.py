@@ -33,7 +33,7 @@ def test_an_idle_snapshot_has_every_key() -> None:
     snapshot = RunView().snapshot(0, None)
     assert set(snapshot) == {
         "version", "state", "sentence", "revision", "run", "progress", "best", "current", "trials", "images",
-        "waiting", "saved", "errors",
+        "waiting", "saved", "saved_notes", "errors",
     }  # fmt: skip
     assert snapshot["state"] == "idle"
     json.dumps(snapshot, allow_nan=False)
