@@ -82,7 +82,7 @@ class OptimSampler(BaseSampler):
         done = [t for t in done if t.distributions.keys() == search_space.keys()]
         if len(done) < self._startup:
             return columns.decode(self._shaken(_spread(columns.width, trial.number)))
-        points = np.array([columns.encode(t.params) for t in done])
+        points = columns.encode([t.params for t in done])
         scores = np.array([float(t.value or 0.0) for t in done])
         if study.direction is StudyDirection.MINIMIZE:
             scores = -scores
@@ -108,18 +108,16 @@ class OptimSampler(BaseSampler):
         model = Model(points, scores, axes, _fitted(points, scores, axes, self._startup))
         expected = model.mean(points)
         candidates = _candidates(points, expected, self._rng)
-        candidates = np.array([columns.snap(point) for point in candidates]) if columns.frozen.any() else candidates
+        candidates = columns.snap(candidates) if columns.frozen.any() else candidates
         drawn = model.draw(self._rng, boldness)
         order = np.argsort(-drawn(candidates)[0])
         starts = np.concatenate([candidates[order[: _STARTS - 1]], points[[int(np.argmax(expected))]]])
         found, values = _climb(drawn, starts, columns.frozen)
-        ranked = [*found[np.argsort(-values)], *candidates[order], *self._rng.uniform(size=(50, columns.width))]
-        tried = {point.round(9).tobytes() for point in points}
-        snapped = (columns.snap(point) for point in ranked)
+        others = self._rng.uniform(size=(50, columns.width))
+        ranked = columns.snap(np.concatenate([found[np.argsort(-values)], candidates[order], others]))
         # The same merge makes the same images: a point is tried again only where nothing else is left.
-        return next(
-            (point for point in snapped if point.round(9).tobytes() not in tried), found[int(np.argmax(values))]
-        )
+        tried = {point.round(9).tobytes() for point in points}
+        return next((point for point in ranked if point.round(9).tobytes() not in tried), ranked[0])
 
 
 def _spread(width: int, number: int) -> Array:
