@@ -2,8 +2,8 @@
 
 A Gaussian process whose kernel knows what merges tend to be like (optim_kernel) is fitted to the finished trials; each
 suggestion is the best point of one function drawn from it (Thompson sampling), with boldness 1, .5 and .25 in turn:
-the bold draws look for other basins, the timid ones refine the best known. The first trials are a fixed
-space-filling set.
+the bold draws look for other basins, the timid ones refine the best known, and all grow calmer with time. The first
+trials are a fixed space-filling set.
 
 Nothing is kept between suggestions but a cache: the hyperparameters after n trials depend on the first n trials and
 nothing else (every third trial a few steps from the last ones, `_fitted`), so a study that was rebuilt elsewhere gives
@@ -37,11 +37,12 @@ __all__ = ["OptimSampler"]
 
 Array = NDArray[np.float64]
 _BOLDNESS = (1.0, 0.5, 0.25)
+_CALMER = 25  # from this many finished trials on, the boldness falls as 1 / trials
 _FIT_EVERY = 3
 _SHAKE = 0.1
 _FIRST_STEPS, _NEXT_STEPS = 60, 12
-_CANDIDATES = 100  # of each of four kinds
-_STARTS, _CLIMB = 4, 15
+_CANDIDATES = 200  # of each of four kinds
+_STARTS, _CLIMB = 8, 30
 _cache: OrderedDict[bytes, Array] = OrderedDict()
 _guard = threading.Lock()
 
@@ -86,7 +87,7 @@ class OptimSampler(BaseSampler):
         scores = np.array([float(t.value or 0.0) for t in done])
         if study.direction is StudyDirection.MINIMIZE:
             scores = -scores
-        boldness = self._exploration * _BOLDNESS[len(done) % len(_BOLDNESS)]
+        boldness = self._exploration * _BOLDNESS[len(done) % len(_BOLDNESS)] * min(1.0, _CALMER / len(done))
         return columns.decode(self._propose(columns, points, scores, boldness))
 
     def sample_independent(
