@@ -33,7 +33,7 @@
     for (const input of [pattern, value, name]) input.addEventListener('keydown', (event) => (event.key === 'Enter' ? apply.click() : null));
 
     let rows = [];
-    let file = '';
+    let onCurves = () => {};
     let asked = '';
     let round = 0;
     let timer = 0;
@@ -44,7 +44,7 @@
     };
     const take = (answer) => {
       rows = answer.rows;
-      file = answer.file;
+      onCurves(answer.curves);
       const names = [...new Set(rows.map((row) => row.parameter))];
       const chosen = names.includes(which.value) ? which.value : names[0];
       which.replaceChildren(...names.map((text) => el('option', { value: text, text })));
@@ -134,7 +134,8 @@
 
     node.addEventListener('toggle', () => draw());
     const draw = () => {
-      if (!node.open || !plan.methods) return;
+      const curved = plan.form.vary.mode === 'curve' || (plan.form.vary.mode === 'custom' && /curve/.test(plan.form.vary.custom));
+      if (!plan.methods || !(node.open || curved)) return;
       const now = signature();
       if (now === asked) return;
       asked = now;
@@ -146,7 +147,7 @@
       const answer = await optim.post('guide', { form: plan.form });
       return answer.problems.length ? { problems: answer.problems } : { file: answer.file };
     };
-    return { node, draw, current };
+    return { node, draw, current, hearCurves: (act) => { onCurves = act; } };
   };
 
   optim.guideFiles = (plan, table) => {

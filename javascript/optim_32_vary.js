@@ -1,4 +1,4 @@
-// What to vary: every block, four groups, one weight, or the user's own lines.
+// What to vary: every block, four groups, one weight, a curve over depth, or the user's own lines.
 (() => {
   'use strict';
   const optim = window.optimTab;
@@ -7,6 +7,7 @@
     ['blocks', 'Every block', 'One weight for each block of the UNet, and one for the text encoder.'],
     ['groups', 'Four groups', 'One weight each for text encoder, input, middle and output blocks: few numbers, quick results.'],
     ['single', 'One weight', 'The same weight everywhere: the classic merge slider, searched for you.'],
+    ['curve', 'Curve', 'The weights of the UNet lie on a curve from its first block to its last; a few points of it are searched.'],
     ['custom', 'Custom', 'Your own lines: blocks and the range to search. Blocks in no line stay as in model A.'],
   ];
   const EXAMPLE = 'BASE: 0..1\nIN00-IN05: 0.2..0.8\nM00: =0.5\nOUT*: 0..1 step 0.05';
@@ -46,7 +47,7 @@
     const customHelp = el('div', { class: 'optim-help' },
       'A line is blocks, a colon, a range: ', el('code', { text: 'IN00-IN05: 0.2..0.8' }), ', ', el('code', { text: 'OUT*: 0..1 step 0.05' }), '. Fixed: ',
       el('code', { text: 'M00: =0.5' }), '. Tied to another block: ', el('code', { text: 'OUT00: =IN05' }), '. The first line that names a block counts. One value for several: ',
-      el('code', { text: 'detail = OUT06-OUT11: 0..1' }), '. Single tensors, which leave their block: ', el('code', { text: '*.attn1.*: 0..0.5' }), ', ',
+      el('code', { text: 'detail = OUT06-OUT11: 0..1' }), '. On a curve: ', el('code', { text: 'depth = IN*: 0..1 curve 4' }), '. Single tensors, which leave their block: ', el('code', { text: '*.attn1.*: 0..0.5' }), ', ',
       el('code', { text: 'OUT03-OUT06/*attn1*: 0.3' }), '. A guide file works here, too.');
     const customBox = el('div', { class: 'optim-stack' }, custom, customHelp);
     const size = el('span', { class: 'optim-note', id: 'optim_size' });
@@ -54,11 +55,12 @@
     const starts = optim.startChips(plan);
     const components = el('div', { class: 'optim-row' }, textEncoder.node, vae.node);
     const table = optim.blockTable(plan);
+    const curve = optim.curveBox(plan, table);
     const files = optim.guideFiles(plan, table);
     const maps = optim.blockMaps(plan);
     const section = optim.section(
       { id: 'optim_vary_card', title: 'What to vary', extra: size },
-      el('div', { class: 'optim-segments', role: 'radiogroup', 'aria-label': 'What to vary' }, ...modeButtons), modeHelp, components, maps.node, customBox, table.node,
+      el('div', { class: 'optim-segments', role: 'radiogroup', 'aria-label': 'What to vary' }, ...modeButtons), modeHelp, curve.node, components, maps.node, customBox, table.node,
       el('div', { class: 'optim-row optim-tight' }, paste, ...files.buttons), files.said, starts.node);
 
     return {
@@ -76,6 +78,7 @@
         customBox.hidden = plan.form.vary.mode !== 'custom';
         optim.assign(custom, plan.form.vary.custom);
         maps.draw();
+        curve.draw();
         table.draw();
         starts.draw();
       },

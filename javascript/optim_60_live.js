@@ -112,7 +112,7 @@
         optim.setText(reason, bad);
         optim.show(reason, bad);
         gallery.draw(folder, images, total, step);
-        profile.draw(trial ? trial.values : {}, compare);
+        profile.draw(trial ? trial.drawn || trial.values : {}, compare);
       },
     };
   };

@@ -179,7 +179,7 @@
       const making = active && shown === snapshot.current && p.steps ? { image: p.image - 1, part: p.step / p.steps } : null;
       current.draw({
         heading: picked !== null || active ? 'Trial' : 'Last trial', number: shown, trial: store.trials.get(shown), folder,
-        images: imagesOf(shown), total, step: making, compare: shown !== bestNumber && bestTrial ? bestTrial.values : null,
+        images: imagesOf(shown), total, step: making, compare: shown !== bestNumber && bestTrial ? bestTrial.drawn || bestTrial.values : null,
         pinned: picked !== null && active, saving, empty: 'The images of the first trial appear here.',
       });
       best.draw({

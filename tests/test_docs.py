@@ -12,11 +12,14 @@ import pytest
 import lib_optim
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.bounds import parse_bound
+from lib_optim.plan.curves import CurveShape
 from lib_optim.plan.guide import Strategy
+from lib_optim.plan.guide_file import read_guide
 from lib_optim.plan.payload import Payload
 from lib_optim.plan.run_plan import SamplerSpec
 from lib_optim.plan.space import space_of
 from lib_optim.search.samplers import sampler_rows
+from lib_optim.ui.guide_form import guide_from_form
 from tests.plan.methods import WEIGHTED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,14 +127,26 @@ def test_the_examples_are_the_files_that_are_tested() -> None:
     assert example("Blocks of your own", "- {name: REST") == (guides / "attention.yaml").read_text(encoding="utf-8")
 
 
+def test_the_curves_in_the_guide_are_understood() -> None:
+    text = section(GUIDE, "Curves")
+    assert {row[0].strip("`") for row in rows(text)} == set(typing.get_args(CurveShape))
+    lines = re.findall(r"^    (.+)$", text, re.MULTILINE)
+    blocks = block_map("sd1")
+    custom = guide_from_form({"vary": {"mode": "custom", "custom": "\n".join(reversed(lines[:2]))}}, WEIGHTED, blocks)
+    file = read_guide("components:\n  unet:\n" + "".join(f"  - {line}\n" for line in reversed(lines[2:])))
+    for guide, points in ((custom, {"depth": 5, "soft": 2}), (file, {"unet": 4, "soft": 2})):
+        space = space_of(guide, WEIGHTED, blocks)
+        assert {curve.name: len(curve.points) for curve in space.curves} == {
+            f"{name}_alpha": count for name, count in points.items()
+        }
+
+
 def test_every_strategy_is_described() -> None:
     kinds = typing.get_args(typing.get_type_hints(Strategy)["type"])
     assert {row[0].strip("`") for row in rows(section(GUIDE, "A guide as a file"))} == set(kinds)
 
 
 def test_the_custom_lines_are_understood() -> None:
-    from lib_optim.ui.guide_form import guide_from_form
-
     lines = re.findall(r"^    (.+)$", section(GUIDE, "What to vary").split("###")[0], re.MULTILINE)
     text = "\n".join(line for line in lines if " beta" not in line)
     blocks = block_map("sd1")

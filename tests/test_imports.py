@@ -62,7 +62,15 @@ HEAVY_MODULES = {"lib_optim/scoring/blip.py"}
 HEAVY_MODULES |= {f"lib_optim/merging/own/{name}.py" for name in MODULES}
 HEAVY_MODULES |= {
     f"lib_optim/search/{name}.py"
-    for name in ("cma", "hill_climbing", "optim_sampler", "optuna_samplers", "recorded_sampler", "sequence_samplers")
+    for name in (
+        "cma",
+        "gfo",
+        "hill_climbing",
+        "optim_sampler",
+        "optuna_samplers",
+        "recorded_sampler",
+        "sequence_samplers",
+    )
 }
 
 

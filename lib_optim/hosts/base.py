@@ -198,6 +198,9 @@ class MergeSession(Protocol):
                 is written to a foreign model.
         """
 
+    def chosen(self) -> bool:
+        """Tell whether the session's base is still what the user has chosen in the host. Changes nothing."""
+
     def check(self, thorough: bool = False) -> None:
         """Raise `HostChanged` if the live weights or the selection are not what they should be right now.
 

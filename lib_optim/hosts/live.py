@@ -263,6 +263,10 @@ class TableSession:
             self._open = None
             self._put_back(weights)
 
+    def chosen(self) -> bool:
+        """Return True: a host in which the user may choose another model beside a run says so itself."""
+        return True
+
     def check(self, thorough: bool = False) -> None:
         """Raise `HostChanged` if the live weights or the selection are not what they should be right now."""
         self._model.check_same()

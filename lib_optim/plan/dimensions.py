@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lib_optim.plan.bounds import Bound, Value
+from lib_optim.plan.curves import CurveShape, curve_through
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.noun import Noun
 
-__all__ = ["Parameter", "Setting", "Space"]
+__all__ = ["BlockCurve", "Parameter", "Setting", "Space"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Parameter(Noun):
         method_parameter: What it sets, e.g. ``alpha``.
         blocks: The blocks in which it sets it.
         default: The method's own default, for warm starts; None where it has none.
+        curve: Name of the curve that it is a point of, in all of `blocks`; empty for a value that stands for itself.
     """
 
     name: str
@@ -30,16 +33,54 @@ class Parameter(Noun):
     method_parameter: str
     blocks: tuple[str, ...]
     default: Value | None = None
+    curve: str = ""
 
 
 @dataclass(frozen=True)
 class Setting(Noun):
-    """A value that is not searched: fixed by the guide or left at the method's default."""
+    """A value that is not searched: fixed by the guide or left at the method's default; `curve` as in `Parameter`."""
 
     name: str
     value: Value
     method_parameter: str
     blocks: tuple[str, ...]
+    curve: str = ""
+
+
+@dataclass(frozen=True)
+class BlockCurve(Noun):
+    """Blocks whose values lie on a curve.
+
+    Attributes:
+        name: ``<group or component>_<method parameter>``; its points are called after it: ``unet_alpha_p1``, ….
+        method_parameter: What it sets.
+        shape: See `lib_optim.plan.curves`.
+        points: Names of its control points, searched or fixed, in order.
+        blocks: The blocks.
+        depths: Where each block lies, from 0 (the curve's first) to 1 (its last).
+        low: No block gets less.
+        high: No block gets more.
+        log: Whether the curve runs through the points' logarithms.
+    """
+
+    name: str
+    method_parameter: str
+    shape: CurveShape
+    points: tuple[str, ...]
+    blocks: tuple[str, ...]
+    depths: tuple[float, ...]
+    low: float
+    high: float
+    log: bool = False
+
+    def values(self, points: Sequence[float]) -> dict[str, float]:
+        """Return the value of each block, for a value per control point."""
+        curve = curve_through(self.shape, [math.log(value) if self.log else value for value in points])
+        found: dict[str, float] = {}
+        for block, depth in zip(self.blocks, self.depths, strict=True):
+            value = math.exp(curve(depth)) if self.log else curve(depth)
+            found[block] = min(max(value, self.low), self.high)
+        return found
 
 
 @dataclass(frozen=True)
@@ -52,12 +93,14 @@ class Space(Noun):
         merged_blocks: Blocks that the guide covers; all other keys come from the base unmerged.
         base_blocks: Those of them that the merge leaves out, because only an adjustment of the base's own tensors
             is asked for.
+        curves: Which dimensions are points of curves over blocks.
     """
 
     parameters: tuple[Parameter, ...]
     settings: tuple[Setting, ...]
     merged_blocks: tuple[str, ...]
     base_blocks: tuple[str, ...] = ()
+    curves: tuple[BlockCurve, ...] = ()
 
     def assign(self, values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
         """Turn one point of the space into ``{method parameter: {block: value}}``, for every block it has one in.
@@ -82,9 +125,29 @@ class Space(Noun):
         if problems:
             raise PlanError(problems)
         table: dict[str, dict[str, Value]] = {}
-        for setting in self.settings:
-            table.setdefault(setting.method_parameter, {}).update(dict.fromkeys(setting.blocks, setting.value))
-        for parameter in self.parameters:
-            value = values[parameter.name]
-            table.setdefault(parameter.method_parameter, {}).update(dict.fromkeys(parameter.blocks, value))
+        every = {**{setting.name: setting.value for setting in self.settings}, **values}
+        rows: list[Parameter | Setting] = [*self.settings, *self.parameters]
+        for row in rows:
+            if not row.curve:
+                table.setdefault(row.method_parameter, {}).update(dict.fromkeys(row.blocks, every[row.name]))
+        for curve in self.curves:
+            points = [float(every[name]) for name in curve.points]
+            table.setdefault(curve.method_parameter, {}).update(curve.values(points))
         return table
+
+    def drawn(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Return one point of the space as people look at it: on a curve a value per block instead of its points.
+
+        Raises:
+            PlanError: As `assign`.
+        """
+        if not self.curves:
+            return dict(values)
+        points = {name for curve in self.curves for name in curve.points}
+        table = self.assign(values)
+        on_curves = {
+            f"{block}_{curve.method_parameter}": table[curve.method_parameter][block]
+            for curve in self.curves
+            for block in curve.blocks
+        }
+        return {**{name: value for name, value in values.items() if name not in points}, **on_curves}

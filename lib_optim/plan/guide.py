@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lib_optim.plan.bounds import Bound
+from lib_optim.plan.curves import CurveShape
 from lib_optim.plan.noun import Noun
 
-__all__ = ["ComponentGuide", "Group", "Guide", "Strategy"]
+__all__ = ["ComponentGuide", "Curve", "Group", "Guide", "Strategy"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,22 @@ class Group(Noun):
 
 
 @dataclass(frozen=True)
+class Curve(Noun):
+    """Values over depth instead of one value: what is searched are a few control points (`lib_optim.plan.curves`).
+
+    Attributes:
+        points: How many, 2 to 8, spread from the first block to the last.
+        shape: What runs through them.
+    """
+
+    points: int = 4
+    shape: CurveShape = "smooth"
+
+    def __str__(self) -> str:
+        return f"curve {self.points} {self.shape}"
+
+
+@dataclass(frozen=True)
 class Strategy(Noun):
     """How blocks of a component become parameters.
 
@@ -36,12 +53,14 @@ class Strategy(Noun):
             that a strategy names leaves its block (`lib_optim.plan.refine`).
         groups: For ``group``.
         parameters: Method parameters it concerns; empty means those the method marks as searched.
+        curve: For ``single`` and ``group``: the blocks (of each group) lie on a curve, whose points are searched.
     """
 
     type: Literal["all", "select", "group", "single", "none"]
     blocks: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     parameters: tuple[str, ...] = ()
+    curve: Curve | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 | a strategy | ``{type: all}`` | ``all`` |
 | ``blocks``, ``parameters`` | a list | ``IN00-IN05, M00`` |
 | ``groups`` | a list of ``{name, blocks}`` | ``detail: OUT06-OUT11``: name to blocks |
+| ``curve`` | ``{points: 4, shape: smooth}`` | ``4`` |
 | a bound | ``{kind: float, low: 0, high: 1}`` | ``0..1``, the grammar of `lib_optim.plan.bounds`; a number is fixed |
 """
 
@@ -20,7 +21,7 @@ import yaml
 
 from lib_optim.plan.bounds import Bound, parse_bound
 from lib_optim.plan.errors import PlanError, Problem
-from lib_optim.plan.guide import ComponentGuide, Guide, Strategy
+from lib_optim.plan.guide import ComponentGuide, Curve, Guide, Strategy
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.noun import Noun
 from lib_optim.plan.yaml_lines import at_line, read_yaml
@@ -103,6 +104,8 @@ def _long(entry: Any) -> Any:
     for name in ("blocks", "parameters"):
         if isinstance(full.get(name), str):
             full[name] = _words(full[name])
+    if isinstance(full.get("curve"), int):
+        full["curve"] = {"points": full["curve"]}
     groups = full.get("groups")
     if isinstance(groups, Mapping):
         full["groups"] = [
@@ -168,6 +171,8 @@ def _short(strategy: Strategy) -> Any:
         value = getattr(strategy, field.name)
         if field.name == "groups" and value:
             row["groups"] = {group.name: list(group.blocks) for group in value}
+        elif isinstance(value, Curve):
+            row["curve"] = {"points": value.points, "shape": value.shape}
         elif isinstance(value, tuple) and value:
             row[field.name] = list(value)
     return strategy.type if len(row) == 1 else row

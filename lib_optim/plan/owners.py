@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lib_optim.plan.blocks import Block, BlockMap
 from lib_optim.plan.errors import PlanError, Problem
-from lib_optim.plan.guide import ComponentGuide, Guide, Strategy
+from lib_optim.plan.guide import ComponentGuide, Curve, Guide, Strategy
 from lib_optim.plan.matching import match_blocks
 from lib_optim.plan.methods import MergeMethod, MethodParameter
 from lib_optim.plan.nearest import did_you_mean
@@ -14,6 +14,7 @@ from lib_optim.plan.nearest import did_you_mean
 __all__ = ["WILDCARDS", "Owners"]
 
 WILDCARDS = ("*", "?", "[")
+FEWEST_POINTS, MOST_POINTS = 2, 8
 
 
 class Owners:
@@ -21,6 +22,7 @@ class Owners:
 
     Attributes:
         owner: (method parameter, block) to the label of the dimension that sets it: a block, group or component.
+        curves: (method parameter, label) to the curve over its blocks, for those that have one.
         kept: Blocks that stay as in the base.
         problems: What is wrong with the guide; where there are any, the rest means nothing.
     """
@@ -28,6 +30,7 @@ class Owners:
     def __init__(self, guide: Guide, method: MergeMethod, blocks: BlockMap) -> None:
         self.method, self.map = method, blocks
         self.owner: dict[tuple[str, str], str] = {}
+        self.curves: dict[tuple[str, str], Curve] = {}
         self.kept: set[str] = set()
         self.problems: list[Problem] = []
         self._groups: dict[str, str] = {}
@@ -82,6 +85,7 @@ class Owners:
         if strategy.type == "group":
             for group in strategy.groups:
                 label = self._group_label(group.name)
+                self._bend(strategy, parameters, label)
                 self._take(parameters, match_blocks(group.blocks, blocks, component), label, f"group {label}")
             return
         chosen = match_blocks(strategy.blocks, blocks, component) if strategy.blocks else ()
@@ -98,6 +102,7 @@ class Owners:
                     f"Two single strategies of {component} would share one value; use a group strategy, whose groups "
                     "have names of their own.",
                 )
+            self._bend(strategy, parameters, component)
             self._take(parameters, chosen or leaders, component, what)
         elif strategy.type == "select":
             self._take(parameters, chosen, None, what)
@@ -115,8 +120,28 @@ class Owners:
             self._say(f"The {kind} strategy of {component} lists groups, which only a group strategy reads.")
         if kind in ("all", "group") and strategy.blocks:
             self._say(f"The {kind} strategy of {component} lists blocks, which it does not read; use select.")
+        if strategy.curve is not None and kind not in ("single", "group"):
+            self._say(f"The {kind} strategy of {component} has a curve, which only single and group take.")
         if kind == "none" and strategy.parameters:
             self._say(f"The none strategy of {component} lists parameters, but it keeps whole blocks.")
+
+    def _bend(self, strategy: Strategy, parameters: list[MethodParameter], label: str) -> None:
+        """Note the curve of `label`, or that it has none."""
+        curve = strategy.curve
+        if curve is not None and not FEWEST_POINTS <= curve.points <= MOST_POINTS:
+            self._say(f"A curve takes {FEWEST_POINTS} to {MOST_POINTS} points, not {curve.points}.")
+            return
+        for parameter in parameters:
+            taken = any((name, owner) == (parameter.name, label) for (name, _), owner in self.owner.items())
+            if taken and self.curves.get((parameter.name, label)) != curve:
+                self._say(f"'{label}' stands in two strategies, of which one has another curve; give both the same.")
+            elif curve is not None and parameter.kind != "float":
+                self._say(
+                    f"A curve takes numbers, and {parameter.name} takes {parameter.kind} values; name the parameters "
+                    "that the curve is for."
+                )
+            elif curve is not None:
+                self.curves[parameter.name, label] = curve
 
     def _group_label(self, name: str) -> str:
         """Return the spelling of `name` that came first: groups of one name share one value."""

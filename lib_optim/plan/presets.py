@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.bounds import Value
+from lib_optim.plan.curve_space import curve_blocks, curve_points
 from lib_optim.plan.errors import PlanError
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.space import Parameter, Space
@@ -125,7 +126,8 @@ def preset(name: str) -> Preset:
 def preset_values(row: Preset, space: Space, blocks: BlockMap) -> dict[str, Value] | None:
     """Return the point of `space` that `row` stands for, or None where it does not fit.
 
-    A parameter that spans several blocks takes the mean over them, in steps the nearest step. Parameters other
+    A parameter that spans several blocks takes the mean over them, in steps the nearest step; the points of a curve are
+    those whose curve comes closest to the preset. Parameters other
     than the mixing weight take the method's default. It does not fit if a value lies out of bounds, a choice
     lacks it, a default is missing, or the space has no mixing weight at all; ``unchanged``, where it has one.
     """
@@ -133,7 +135,16 @@ def preset_values(row: Preset, space: Space, blocks: BlockMap) -> dict[str, Valu
     if mixing == (row is _UNCHANGED):
         return None
     values: dict[str, Value] = {}
+    for curve in space.curves if mixing else ():
+        if curve.method_parameter in MIXING_PARAMETERS:
+            wanted = {name: _weight(row, name, blocks) for name in curve_blocks(curve, blocks)}
+            points = curve_points(curve, space, wanted)
+            if points is None:
+                return None
+            values |= points
     for parameter in space.parameters:
+        if parameter.name in values:
+            continue
         value = _value(row, parameter, blocks)
         if value is None or not parameter.bound.contains(value):
             return None
@@ -150,3 +161,9 @@ def _value(row: Preset, parameter: Parameter, blocks: BlockMap) -> Value | None:
     leaders = leaders or [blocks.block(blocks.chain(block.name)[-1]) for block in members]
     weights = [row.base if block.depth is None else row.curve(block.depth) for block in leaders]
     return parameter.bound.nearest(min(max(sum(weights) / len(weights), 0.0), 1.0))
+
+
+def _weight(row: Preset, name: str, blocks: BlockMap) -> float:
+    """Return the weight of one block on a preset's curve, that of its leader if it follows one."""
+    depth = blocks.block(blocks.chain(name)[-1]).depth
+    return row.base if depth is None else min(max(row.curve(depth), 0.0), 1.0)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.bounds import Bound, Value
-from lib_optim.plan.dimensions import Parameter, Setting, Space
+from lib_optim.plan.curve_space import block_curve
+from lib_optim.plan.dimensions import BlockCurve, Parameter, Setting, Space
 from lib_optim.plan.errors import PlanError, Problem
-from lib_optim.plan.guide import Guide
+from lib_optim.plan.guide import Curve, Guide
 from lib_optim.plan.matching import match_blocks
 from lib_optim.plan.methods import MergeMethod, MethodParameter
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.owners import WILDCARDS, Owners
+from lib_optim.plan.ties import resolve_ties
 
 __all__ = ["Parameter", "Setting", "Space", "match_blocks", "space_of"]
 
@@ -44,11 +46,16 @@ class _Dimension:
     blocks: list[str]
     owned: bool
     places: list[str] = field(default_factory=list)
+    point: int = 0  # of a curve over the blocks, from 1 on
+
+    @property
+    def whole(self) -> str:
+        # What has one value in the whole model needs no block in its name.
+        return self.parameter.name if self.parameter.blocks else f"{self.label}_{self.parameter.name}"
 
     @property
     def name(self) -> str:
-        # What has one value in the whole model needs no block in its name.
-        return self.parameter.name if self.parameter.blocks else f"{self.label}_{self.parameter.name}"
+        return f"{self.whole}_p{self.point}" if self.point else self.whole
 
     @property
     def default(self) -> Value | None:
@@ -70,9 +77,14 @@ class _Builder:
         searched: list[Parameter] = []
         settings: list[Setting] = []
         ties: list[Setting] = []
+        bent = {d.whole: self.owners.curves.get((d.parameter.name, d.label)) for d in dimensions if d.owned}
         for dimension in dimensions:
-            self._settle(dimension, searched, settings, ties)
-        self._resolve_ties(ties, searched, settings)
+            curve = bent.get(dimension.whole)
+            points = range(1, curve.points + 1) if curve is not None else (0,)
+            for point in points:
+                self._settle(replace(dimension, point=point), searched, settings, ties)
+        self.problems.extend(resolve_ties(ties, searched, settings))
+        curves = self._curves(bent, searched, settings)
         if not self.owners.problems:  # what they left out may be what a bound is for
             self._unused_bounds(dimensions)
         if not self.problems:
@@ -86,7 +98,21 @@ class _Builder:
         order = {block.name: i for i, block in enumerate(self.map.blocks)}
         searched = [replace(p, blocks=tuple(sorted(p.blocks, key=order.__getitem__))) for p in searched]
         searched.sort(key=lambda p: order[p.blocks[0]])
-        return Space(tuple(searched), tuple(settings), everything, base)
+        return Space(tuple(searched), tuple(settings), everything, base, curves)
+
+    def _curves(
+        self, bent: Mapping[str, Curve | None], searched: list[Parameter], settings: list[Setting]
+    ) -> tuple[BlockCurve, ...]:
+        found: list[BlockCurve] = []
+        rows: list[Parameter | Setting] = [*searched, *settings]
+        for name, curve in bent.items():
+            points = sorted((row for row in rows if row.curve == name), key=lambda row: row.name)
+            if curve is not None and len(points) == curve.points:  # else a bound was refused
+                try:
+                    found.append(block_curve(name, curve.shape, points, points[0].blocks, self.map))
+                except PlanError as error:
+                    self._say("guide", str(error))
+        return tuple(found)
 
     def _say(self, where: str, sentence: str) -> None:
         self.problems.append(Problem(where, sentence))
@@ -135,16 +161,19 @@ class _Builder:
             return
         bound = bound or parameter.bound
         problem = bound.problem() or _kind_problem(parameter, bound)
+        if dimension.point and bound.kind not in ("float", "int", "fixed"):
+            problem = "the points of a curve are numbers within a range"
+        curve = dimension.whole if dimension.point else ""
         if problem is not None:
             self._say(f"guide.bounds.{name}", f"The bound {bound} of {name} cannot be used: {problem}.")
         elif bound.kind not in ("fixed", "same"):
-            searched.append(Parameter(name, bound, parameter.name, blocks, dimension.default))
+            searched.append(Parameter(name, bound, parameter.name, blocks, dimension.default, curve))
         else:
             value = bound.value if bound.value is not None else ""
             # A word can't be a tie to another word: it is the value itself.
             tie = bound.kind == "same" and parameter.kind != "str"
             value = float(value) if parameter.kind == "float" and not tie else value
-            (ties if tie else settings).append(Setting(name, value, parameter.name, blocks))
+            (ties if tie else settings).append(Setting(name, value, parameter.name, blocks, curve))
 
     # Bounds
 
@@ -154,7 +183,7 @@ class _Builder:
         if dimension.parameter.blocks:
             yield parameter
             return
-        names = [name]
+        names = [name] if not dimension.point else [name, dimension.whole.casefold()]
         if dimension.owned:
             names.append(dimension.label.casefold())
             alone = [b for b in dimension.blocks if not set(self.map.chain(b)[1:]) & set(dimension.blocks)]
@@ -208,45 +237,6 @@ class _Builder:
                 )
             else:
                 self._say(where, f"The bound of '{key}' matches no parameter.{did_you_mean(key, names)}")
-
-    # Ties
-
-    def _resolve_ties(self, ties: list[Setting], searched: list[Parameter], settings: list[Setting]) -> None:
-        """Turn ``=IN05`` into membership of the dimension that sets IN05 (or a copy of its fixed value)."""
-        left = ties
-        while left:
-            waiting = [tie for tie in left if not _join(tie, searched, settings)]
-            if len(waiting) == len(left):
-                break
-            left = waiting
-        for tie in left:
-            rows: list[Parameter | Setting] = [*searched, *settings]
-            known = [row.name for row in rows if row.method_parameter == tie.method_parameter]
-            self._say(
-                f"guide.bounds.{tie.name}",
-                f"{tie.name} is tied to '{tie.value}', which is neither searched nor fixed."
-                f"{did_you_mean(str(tie.value), known)}",
-            )
-
-
-def _join(tie: Setting, searched: list[Parameter], settings: list[Setting]) -> bool:
-    """Resolve one tie; False while what it names has no value itself."""
-    for i, parameter in enumerate(searched):
-        if _names(tie, parameter):
-            searched[i] = replace(parameter, blocks=parameter.blocks + tie.blocks)
-            return True
-    for setting in settings:
-        if _names(tie, setting):
-            settings.append(replace(tie, value=setting.value))
-            return True
-    return False
-
-
-def _names(tie: Setting, row: Parameter | Setting) -> bool:
-    """Tell whether `tie` means `row`: its name, a block in it, or either with the method parameter behind."""
-    wanted, suffix = str(tie.value).casefold(), f"_{row.method_parameter}".casefold()
-    names = {row.name.casefold(), *(f"{block.casefold()}{suffix}" for block in row.blocks)}
-    return row.method_parameter == tie.method_parameter and bool({wanted, wanted + suffix} & names)
 
 
 def _kind_problem(parameter: MethodParameter, bound: Bound) -> str | None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.bounds import Value
-from lib_optim.plan.dimensions import Parameter, Space
+from lib_optim.plan.curve_space import curve_blocks, curve_points
+from lib_optim.plan.dimensions import BlockCurve, Parameter, Space
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.noun import Noun
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from lib_optim.plan.run_plan import SamplerSpec
 
 __all__ = ["StartPoint", "first_point", "start_notes", "start_problems", "start_values"]
+
+
+_CLOSE = 0.005
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,22 @@ def start_values(point: StartPoint, space: Space, blocks: BlockMap) -> dict[str,
     if not any(p.method_parameter in MIXING_PARAMETERS for p in space.parameters):
         problems.append(_problem(f"'{point.name}' gives block weights, and this run searches none; remove it."))
     values: dict[str, Value] = {}
+    for curve in () if problems else _mixing_curves(space):
+        wanted_there = _on_curve(point, curve, blocks)
+        points = curve_points(curve, space, wanted_there)
+        if points is None:
+            far = next(name for name, value in wanted_there.items() if not curve.low <= value <= curve.high)
+            problems.append(
+                _problem(
+                    f"The start '{point.name}' gives {far} {wanted_there[far]:.4g}, which lies outside of "
+                    f"{curve.low:g}..{curve.high:g} of {curve.name}; widen that range or remove the start."
+                )
+            )
+        else:
+            values |= points
     for parameter in () if problems else space.parameters:
+        if parameter.name in values:
+            continue
         wanted = _wanted(point, parameter, blocks)
         if parameter.method_parameter in MIXING_PARAMETERS:
             value = None if wanted is None else parameter.bound.nearest(wanted)
@@ -104,10 +123,33 @@ def start_notes(point: StartPoint, space: Space, blocks: BlockMap) -> Iterator[s
     lost = [name for name in point.weights if name not in taken and _own(point, name, blocks)]
     if lost:
         yield f"The start '{point.name}' names {', '.join(lost)}, which this run does not search; the rest is tried."
+    for curve in _mixing_curves(space):
+        wanted = _on_curve(point, curve, blocks)
+        points = curve_points(curve, space, wanted)
+        if points is not None:
+            every = {**{row.name: row.value for row in space.settings}, **points}
+            made = curve.values([float(every[name]) for name in curve.points])
+            off = max(abs(made[name] - value) for name, value in wanted.items())
+            if off > _CLOSE:
+                yield f"The start '{point.name}' is no curve like {curve.name}; the closest, {off:.2g} off, is tried."
     for parameter in searched:
+        if parameter.curve:
+            continue
         given = {point.weights[name] for name in parameter.blocks if name in point.weights}
         if len(given) > 1:
             yield f"The start '{point.name}' gives {parameter.name} several weights; their mean is tried."
+
+
+def _mixing_curves(space: Space) -> tuple[BlockCurve, ...]:
+    return tuple(curve for curve in space.curves if curve.method_parameter in MIXING_PARAMETERS)
+
+
+def _on_curve(point: StartPoint, curve: BlockCurve, blocks: BlockMap) -> dict[str, float]:
+    """Return the weight of every block of a curve, its own, that of the one it follows, or 0."""
+    return {
+        name: next((point.weights[n] for n in blocks.chain(name) if n in point.weights), 0.0)
+        for name in curve_blocks(curve, blocks)
+    }
 
 
 def _own(point: StartPoint, name: str, blocks: BlockMap) -> bool:

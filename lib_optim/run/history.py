@@ -53,6 +53,7 @@ class History:
         self._pass = store.last_pass() or 0
         self._search = Search(resolved.space, resolved.blocks, resolved.plan.sampler, resolved.plan.seed)
         scorers = [spec.id for spec in resolved.plan.scorers]
+        self._space = resolved.space
         self._table = TrialTable(folder.trials_csv, [p.name for p in resolved.space.parameters], scorers)
         self._tabled: set[int] | None = None  # None: the table has to be written anew
         self._best: tuple[int, Mapping[str, Value]] | None = None
@@ -62,6 +63,8 @@ class History:
     def show(self) -> None:
         """Give everything recorded to the page."""
         with self._guard:
+            if self._space.curves:
+                self._view.set_drawn(self._space.drawn)
             for trial in self._trials.values():
                 self._view.put_trial(trial)
                 self._book.load(trial.number)

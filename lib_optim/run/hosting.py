@@ -74,13 +74,14 @@ class HostHold:
         """Hold the host's lock with the live weights open, for one trial.
 
         Left without an error it stays so, so that the next trial writes only what is new in it; who cannot say that the
-        next trial follows at once calls `end_turn`. If somebody waits for the host, the next trial begins a new turn.
+        next trial follows at once calls `end_turn`. If somebody waits for the host, or chose another model in it, the
+        next trial begins a new turn.
 
         Raises:
             StopRun: As `exclusive`.
             HostChanged: See `MergeSession.live_weights`, also for a turn that ends here.
         """
-        if self._turn is not None and self._host.others_waiting():
+        if self._turn is not None and (self._host.others_waiting() or not session.chosen()):
             self.end_turn()
         if self._turn is None:
             with contextlib.ExitStack() as stack:

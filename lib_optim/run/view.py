@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from lib_optim.plan.bounds import Value
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Trial
 
@@ -44,6 +45,7 @@ class RunView:
         self._saved: list[str] = []
         self._saved_notes: dict[str, list[str]] = {}
         self._errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
+        self._drawn: Callable[[Mapping[str, Value]], Mapping[str, Value]] | None = None
 
     def open_run(self, run: Mapping[str, Any], jobs: Sequence[ImageJob]) -> None:
         """Show another run: `run` as in the snapshot, `jobs` the images of one trial."""
@@ -52,6 +54,11 @@ class RunView:
             self._run, self._jobs = dict(run), tuple(jobs)
             # Revisions must not repeat between runs, or a page that slept would miss the change.
             self.revision = int(time.time() * 1000)
+
+    def set_drawn(self, drawn: Callable[[Mapping[str, Value]], Mapping[str, Value]]) -> None:
+        """Say how a trial's values are shown, for a space where that is not as they are (`Space.drawn`)."""
+        with self._guard:
+            self._drawn = drawn
 
     def set_state(self, state: RunState, sentence: str, when: Callable[[], bool] | None = None) -> bool:
         """Change the state and the status line, if `when` holds at that instant; return whether they changed."""
@@ -165,7 +172,9 @@ class RunView:
                 "best": {"trial": self._best.number, "value": self._best.value} if self._best else None,
                 "current": self._current,
                 "trials": [
-                    _trial_json(trial) for number, (revision, trial) in sorted(self._trials.items()) if revision > since
+                    self._trial_json(trial)
+                    for number, (revision, trial) in sorted(self._trials.items())
+                    if revision > since
                 ],
                 "images": {
                     str(number): [self._image_json(image) for _, image in sorted(self._images[number].items())]
@@ -216,15 +225,15 @@ class RunView:
             "value": next((value for _, value in scores.values()), None),
         }
 
-
-def _trial_json(trial: Trial) -> dict[str, Any]:
-    return {
-        "number": trial.number,
-        "state": trial.state,
-        "value": trial.value,
-        "origin": trial.origin,
-        "reason": trial.reason,
-        "recipe": trial.recipe,
-        "seconds": dict(trial.seconds),
-        "values": dict(trial.values),
-    }
+    def _trial_json(self, trial: Trial) -> dict[str, Any]:
+        return {
+            "number": trial.number,
+            "state": trial.state,
+            "value": trial.value,
+            "origin": trial.origin,
+            "reason": trial.reason,
+            "recipe": trial.recipe,
+            "seconds": dict(trial.seconds),
+            "values": dict(trial.values),
+            **({"drawn": dict(self._drawn(trial.values))} if self._drawn is not None else {}),
+        }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_optim.plan.space import Space
@@ -45,18 +46,26 @@ class SamplerOption:
 
 @dataclass(frozen=True)
 class Package:
-    """A package that a sampler needs: the module that is imported, and what to give to ``pip install``."""
+    """A package that a sampler needs.
+
+    Attributes:
+        module: What is imported.
+        install: What to give to ``pip install``.
+        file: A file inside the module that versions which are too old lack; empty if any version will do.
+    """
 
     module: str
     install: str
+    file: str = ""
 
     @property
     def missing(self) -> bool:
         """Whether it is not installed. Imports nothing."""
         try:
-            return importlib.util.find_spec(self.module) is None
+            spec = importlib.util.find_spec(self.module)
         except (ImportError, ValueError):
             return True
+        return spec is None or (spec.origin is not None and not (Path(spec.origin).parent / self.file).exists())
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.run_plan import SamplerSpec
 from lib_optim.plan.space import Space
+from lib_optim.search.gfo_rows import GFO_ROWS
 from lib_optim.search.optim_row import OPTIM_ROW
 from lib_optim.search.optuna_rows import OPTUNA_ROWS
 from lib_optim.search.own_rows import OWN_ROWS
@@ -23,7 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-_ROWS = (OPTIM_ROW, *OPTUNA_ROWS, *OWN_ROWS)
+_ROWS = (OPTIM_ROW, *OPTUNA_ROWS, *OWN_ROWS, *GFO_ROWS)
 
 
 def sampler_rows() -> tuple[SamplerRow, ...]:

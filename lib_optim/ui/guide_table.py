@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from lib_optim.plan.blocks import Block, BlockMap
-from lib_optim.plan.bounds import Bound, parse_bound
+from lib_optim.plan.bounds import Bound
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.guide import Guide
 from lib_optim.plan.guide_file import is_guide_file, write_guide
@@ -22,6 +22,7 @@ from lib_optim.plan.owners import Owners
 from lib_optim.plan.refine import refined_for
 from lib_optim.plan.space import Parameter, Space, space_of
 from lib_optim.ui.guide_form import guide_from_form
+from lib_optim.ui.guide_lines import bound_and_curve
 
 __all__ = ["HOW", "edited", "guide_rows"]
 
@@ -35,6 +36,7 @@ def guide_rows(guide: Guide, method: MergeMethod, blocks: BlockMap, keys: Sequen
     Returns:
         ``{block, title, component, parameter, how, group, bound, value}``; `bound` is text in the grammar of
         `lib_optim.plan.bounds`, for a fixed one too; `group` names what shares the value, for ``group`` only.
+        What lies on a curve is a group, too, and the curve stands behind its bound, as in a line: ``0..1 curve 4``.
 
     Raises:
         PlanError: The guide cannot be used.
@@ -51,6 +53,12 @@ def guide_rows(guide: Guide, method: MergeMethod, blocks: BlockMap, keys: Sequen
 def _row(block: Block, parameter: str, space: Space, blocks: BlockMap, owners: Owners) -> dict[str, Any]:
     row = {"block": block.name, "title": block.title, "component": block.component, "parameter": parameter,
            "tensor": block.key is not None, "how": "keep", "group": "", "bound": "", "value": None}  # fmt: skip
+    curve = _of(space.curves, parameter, block.name)
+    if curve is not None:
+        label = curve.name.removesuffix(f"_{parameter}")
+        bounds = [str(p.bound) for p in space.parameters if p.name in curve.points] or [f"={curve.low}"]
+        bend = f"curve {len(curve.points)} {curve.shape}"
+        return row | {"how": "group", "group": label, "bound": f"{bounds[0]} {bend}"}
     setting = _of(space.settings, parameter, block.name)
     if setting is not None:
         set_here = owners.label(parameter, block.name) is not None
@@ -128,16 +136,18 @@ def edited(
 
 def _others(
     guide: Guide, touched: Collection[tuple[str, str]], method: MergeMethod, blocks: BlockMap, keys: Sequence[str]
-) -> dict[tuple[str, str], Any]:
+) -> dict[tuple[str, str], tuple[Any, ...]]:
     """Return what sets every method parameter in every block that an edit leaves alone."""
     blocks = refined_for(guide, blocks, keys)
     space = space_of(guide, method, blocks)
-    found: dict[tuple[str, str], Any] = {}
+    found: dict[tuple[str, str], tuple[Any, ...]] = {}
+    shapes = {curve.name: curve.shape for curve in space.curves}
     for dimension in (*space.parameters, *space.settings):
         places = [(dimension.method_parameter, name) for name in dimension.blocks]
         free = [p for p in places if not any((p[0], name) in touched for name in blocks.chain(p[1]))]
-        what = (str(dimension.bound), *sorted(free)) if isinstance(dimension, Parameter) else dimension.value
-        found.update(dict.fromkeys(free, what))
+        what = (str(dimension.bound), *sorted(free)) if isinstance(dimension, Parameter) else (dimension.value,)
+        for place in free:  # of a curve, every point
+            found[place] = (*found.get(place, ()), *what, shapes.get(dimension.curve))
     return found
 
 
@@ -148,14 +158,17 @@ def _change(edit: Mapping[str, Any]) -> dict[str, str]:
     if how == "keep":
         return {"how": how, "group": "", "bound": ""}
     try:
-        bound = parse_bound(str(edit.get("bound") or ""))
+        bound, curve = bound_and_curve(str(edit.get("bound") or ""))
     except PlanError as error:
         raise PlanError(Problem("vary", str(problem)) for problem in error.problems) from error
     if (bound.kind in ("fixed", "same")) != (how == "fixed"):
         raise PlanError(f"{bound} does not go with '{how}'; write a range to search, or =0.5 to fix.")
     if how == "group" and not group:
         raise PlanError("A group needs a name, such as detail.")
-    return {"how": how, "group": group if how == "group" else "", "bound": str(bound)}
+    if curve is not None and how != "group":
+        raise PlanError("A curve goes through several blocks; make them one group, with a name.")
+    text = str(bound) if curve is None else f"{bound} {curve}"
+    return {"how": how, "group": group if how == "group" else "", "bound": text}
 
 
 def _names_tensors(line: str) -> bool:

@@ -59,6 +59,18 @@ def test_a_guide_file_is_loaded_saved_and_shown_before_start(new_page: NewPage, 
     expect(page.locator("#optim_planline")).to_contain_text("Line 2")
 
 
+def test_a_curve_is_drawn_and_its_points_are_searched(new_page: NewPage, address: str) -> None:
+    page = new_page(address)
+    page.check("#optim_mode_curve", force=True)
+    expect(page.locator("#optim_size")).to_have_text("5 parameters")
+    page.select_option("#optim_curve_points", "6")
+    page.select_option("#optim_curve_shape", "polynomial")
+    expect(page.locator("#optim_size")).to_have_text("7 parameters")
+    expect(page.locator("#optim_curves circle")).to_have_count(6)
+    page.check("#optim_mode_blocks", force=True)
+    expect(page.locator("#optim_curves")).to_be_hidden()
+
+
 def test_a_block_map_of_ones_own_is_chosen_and_a_broken_one_named(
     new_page: NewPage, address: str, fake: FakeManager
 ) -> None:

@@ -198,7 +198,7 @@ def test_every_shipped_payload_is_sound(path: Path) -> None:
     assert payload.prompt
     assert payload.seed >= 0, "a shipped payload gives the same images everywhere"
     if path.stem.startswith("demo-"):
-        assert (payload.width, payload.height, payload.steps) == (64, 64, 6)
+        assert (payload.width, payload.height, payload.steps) == (64, 64, 8)
     else:
         assert (payload.width, payload.height) == (512, 512)
     # nothing that one of the hosts may lack

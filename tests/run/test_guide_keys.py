@@ -6,11 +6,12 @@ import csv
 import dataclasses
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from lib_optim.plan.bounds import Bound
-from lib_optim.plan.guide import ComponentGuide, Group, Guide, Strategy
+from lib_optim.plan.guide import ComponentGuide, Curve, Group, Guide, Strategy
 from lib_optim.plan.run_plan import Budget, SamplerSpec, SaveSpec
 from tests.rig import Rig, payload
 
@@ -56,6 +57,41 @@ def test_a_pattern_without_a_match_is_named_before_the_start(rig: Rig) -> None:
     wrong = dataclasses.replace(GUIDE, components=(ComponentGuide("unet", (Strategy("select", ("*.proj_im.*",)),)),))
     (problem,) = rig.manager.check(rig.plan(guide=wrong)).problems
     assert str(problem) == "'*.proj_im.*' matches no tensor of unet. Did you mean '*.proj_in.*'?"
+
+
+def test_a_run_over_a_curve(rig: Rig) -> None:
+    """Trials are points of the curve; the recipe, the file, the weights and what is drawn are block by block."""
+    curve = Strategy("single", curve=Curve(2, "linear"))
+    plan = rig.plan(
+        guide=Guide((ComponentGuide("unet", (curve,)),)), payloads=(payload(),), budget=Budget(2),
+        sampler=SamplerSpec("random", presets=("SMOOTHSTEP",)), save=SaveSpec("fp32"),
+    )  # fmt: skip
+    snapshot = rig.run(plan)
+    first, second = rig.stored().trials
+    assert list(first.values) == list(second.values) == ["unet_alpha_p1", "unet_alpha_p2"]
+    assert first.origin == "preset: SMOOTHSTEP"
+    assert float(first.values["unet_alpha_p1"]) < 0.1
+    assert float(first.values["unet_alpha_p2"]) > 0.9
+    best = max((first, second), key=lambda trial: trial.value or 0.0)
+    low, high = (float(best.values[f"unet_alpha_p{i}"]) for i in (1, 2))
+    share = {f"input_blocks.{i}.": low * (1 - i / 24) + high * i / 24 for i in range(12)} | {
+        f"output_blocks.{i}.": low * (1 - (13 + i) / 24) + high * (13 + i) / 24 for i in range(12)
+    }
+    (saved,) = (path for path in rig.models.rglob("*.safetensors") if not path.name.startswith("demo-"))
+    merged = load_file(saved)
+    a, b = (load_file(rig.models / f"demo-{letter}.safetensors") for letter in "ab")
+    checked = 0
+    for key, tensor in merged.items():
+        part = next((part for part in share if key.startswith(f"model.diffusion_model.{part}")), None)
+        if part is not None:
+            torch.testing.assert_close(tensor, torch.lerp(a[key].float(), b[key].float(), share[part]))
+            checked += 1
+    assert checked > 300
+    drawn = next(row["drawn"] for row in snapshot["trials"] if row["number"] == best.number)
+    assert drawn["IN06_alpha"] == pytest.approx(share["input_blocks.6."])
+    numbers = rig.manager.block_weights(best.number, "")["alpha"]["classic"].split(",")
+    assert float(numbers[7]) == pytest.approx(share["input_blocks.6."], abs=1e-4)
+    assert "unet_alpha_p1" in rig.folder_of().trials_csv.read_text().splitlines()[0]
 
 
 OWN_MAP = (Path(__file__).parents[1] / "plan" / "guides" / "attention.yaml").read_text(encoding="utf-8")

@@ -74,8 +74,8 @@ def test_a_person_who_scores_leaves_the_model_to_others(rig: Rig, monkeypatch: p
     watch = Watch(monkeypatch, [FIRST])
     rig.manager.start(rig.plan(scorers=(ScorerSpec("manual"),)))
     rig.until_state("waiting")
-    assert rig.has_originals()
     assert watch.opened == 1
+    assert rig.has_originals()
     rig.manager.stop()
     rig.end()
 

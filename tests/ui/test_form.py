@@ -108,6 +108,8 @@ def test_default_form_is_not_changed_by_planning() -> None:
         ({"mode": "groups"}, 4),
         ({"mode": "groups", "text_encoder": False}, 3),
         ({"mode": "single"}, 1),
+        ({"mode": "curve"}, 5),
+        ({"mode": "curve", "points": 8, "shape": "linear", "text_encoder": False}, 8),
         ({"mode": "single", "vae": True}, 1),
     ],
 )
@@ -129,6 +131,19 @@ def test_one_weight_moves_text_encoder_and_unet_together() -> None:
     space = space_of(plan(vary={"mode": "single"}).guide, METHODS["weighted_sum"], block_map("sd1"))
     table = space.assign({space.parameters[0].name: 0.25})
     assert table["alpha"]["BASE"] == table["alpha"]["IN00"] == table["alpha"]["OUT11"] == 0.25
+
+
+def test_numbers_lie_on_a_curve_and_other_values_do_not() -> None:
+    rows = {"mode": {"vary": True, "text": ""}}
+    made = plan(method="ties", parameters=rows, vary={"mode": "curve", "points": 3, "text_encoder": False})
+    assert list(dimensions(made)) == ["unet_alpha_p1", "unet_alpha_p2", "unet_alpha_p3", "unet_mode"]
+
+
+def test_lines_with_curves() -> None:
+    made = plan(vary={"mode": "custom", "custom": "depth = IN*, M00: 0..0.5 curve 3 linear\nOUT*: 0..1"})
+    assert [name for name in dimensions(made) if name.startswith("depth")] == [f"depth_alpha_p{i}" for i in (1, 2, 3)]
+    assert len(dimensions(made)) == 3 + 12
+    assert dimensions(made)["depth_alpha_p2"] == "0..0.5"
 
 
 def test_a_range_typed_beside_the_parameter_holds_everywhere() -> None:
@@ -210,6 +225,12 @@ def test_a_wildcard_over_everything_leaves_the_vae_alone() -> None:
         ({"parameters": {"alpha": {"vary": False, "text": "much"}}}, ["'much' is not a number"]),
         ({"parameters": {"alpha": {"vary": False, "text": "0.5"}}}, ["Nothing is left to search"]),
         ({"vary": {"mode": "everything"}}, ["'everything' is no way to vary"]),
+        ({"vary": {"mode": "curve", "points": "many"}}, ["whole number"]),
+        ({"vary": {"mode": "curve", "shape": "wavy"}}, ["must be one of"]),
+        ({"vary": {"mode": "custom", "custom": "IN*: 0..1 curve 3"}}, ["Line 1", "needs a name"]),
+        ({"vary": {"mode": "custom", "custom": "x = IN*: 0..1 curve"}}, ["Line 1", "is no curve"]),
+        ({"vary": {"mode": "custom", "custom": "x = IN*: 0..1 curve 3 wavy"}}, ["Line 1", "smooth, linear"]),
+        ({"vary": {"mode": "custom", "custom": "x = IN*: 0..1 curve 3\nx = OUT*: 0..1"}}, ["Line 2", "line above"]),
         ({"vary": {"mode": "custom", "custom": "  \n# nothing"}}, ["at least one block"]),
         ({"vary": {"mode": "custom", "custom": "IN00 0..1"}}, ["Line 1", "colon"]),
         ({"vary": {"mode": "custom", "custom": "BASE: 0..1\nIN99: 0..1"}}, ["Line 2", "'IN99'"]),

@@ -107,6 +107,22 @@ def test_lines_of_tensors_stay_as_they_are() -> None:
     assert [p.name for p in space(made).parameters if "OUT03" in p.name] == []
 
 
+def test_curves_are_groups_with_the_curve_behind_their_range() -> None:
+    curved = {"parameters": {}, "vary": {"mode": "curve", "points": 5}}
+    assert {(row["how"], row["group"], row["bound"]) for name, row in rows(curved).items() if name[:2] == "IN"} == {
+        ("group", "unet", "0..1 curve 5 smooth")
+    }
+    made = edit(curved, blocks="OUT*", how="group", group="fine", bound="0..0.5 curve 3 linear")
+    assert [p.name for p in space(made).parameters] == [
+        "BASE_alpha", *(f"all_unet_alpha_p{i}" for i in range(1, 6)), *(f"fine_alpha_p{i}" for i in range(1, 4)),
+    ]  # fmt: skip
+    made = edit(made, blocks="M00", how="fixed", bound="=0.5")
+    assert len(space(made).parameters) == 9
+    assert "one group" in refused(made, blocks="IN*", how="vary", bound="0..1 curve 3")
+    file = form("components: {unet: [{type: single, curve: 3}]}\nbounds: {unet_alpha_p2: 0..0.5}")
+    assert "without changing other blocks" in refused(file, blocks="IN05", how="keep")
+
+
 def test_one_parameter_of_several() -> None:
     made = edit(form(), MANY, blocks="IN05", parameter="beta", how="fixed", bound="=1.5")
     found = space(made, MANY)

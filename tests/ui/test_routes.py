@@ -151,6 +151,14 @@ def test_the_guide_as_a_table_and_as_a_file(client: TestClient) -> None:
     assert client.post("/optim/api/guide", json={}).status_code == 400
 
 
+def test_curves_are_drawn(client: TestClient) -> None:
+    form = default_form(client, vary={"mode": "curve", "points": 3, "shape": "linear"})
+    (curve,) = client.post("/optim/api/guide", json={"form": form}).json()["curves"]
+    assert (curve["name"], curve["ends"]) == ("unet_alpha", ["IN00", "OUT11"])
+    assert curve["points"] == [[0.0, 0.2], [0.5, 0.8], [1.0, 0.2]]
+    assert curve["line"][15] == [0.25, 0.5]
+
+
 def test_a_broken_guide_file_is_named_with_its_line(client: TestClient) -> None:
     form = default_form(client, vary={"mode": "custom", "custom": "components:\n  unet: al"})
     for route in ("check", "guide"):

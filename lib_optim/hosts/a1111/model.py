@@ -91,12 +91,17 @@ class A1111Model:
             and (not self._marked or model.sd_model_hash == _MARK)
         )
 
+    def chosen(self) -> bool:
+        """See ``WebuiModel.chosen``."""
+        chosen = chosen_info()
+        return chosen is not None and same_file(chosen.filename, self._base)
+
     def adopt(self) -> bool:
         """See ``WebuiModel.adopt``."""
         from modules import sd_models
 
-        chosen = chosen_info()
-        if chosen is None or not same_file(chosen.filename, self._base):
+        if not self.chosen():
+            chosen = chosen_info()
             name = chosen.title if chosen is not None else "nothing"
             raise HostChanged(
                 f"{name} was chosen in A1111 instead of the run's base {self._base.name}; choose the base again, "

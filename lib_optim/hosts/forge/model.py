@@ -85,6 +85,10 @@ class ForgeModel:
         if loaded_model() is not self._anchor:
             raise HostChanged("Forge has loaded another model; choose the run's base again, then resume the run.")
 
+    def chosen(self) -> bool:
+        """See ``WebuiModel.chosen``."""
+        return _plain(selection()) == self._chosen
+
     def adopt(self) -> bool:
         """See ``WebuiModel.adopt``."""
         from modules import sd_models

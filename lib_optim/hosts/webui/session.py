@@ -15,6 +15,9 @@ __all__ = ["WebuiModel", "WebuiSession"]
 class WebuiModel(LiveModel, Protocol):
     """The WebUI's model, as the session and the host's `generate` need it."""
 
+    def chosen(self) -> bool:
+        """Whether the session's base is still chosen. Cheap; changes nothing."""
+
     def adopt(self) -> bool:
         """Make sure that the session's base is chosen and loaded, before a trial or a check.
 
@@ -95,6 +98,10 @@ class WebuiSession:
             # Last, because caches depend on the weights that are in the model when all is done.
             self.model.settle()
         self.model.check_same()
+
+    def chosen(self) -> bool:
+        """See ``MergeSession.chosen``."""
+        return self.model.chosen()
 
     def check(self, thorough: bool = False) -> None:
         """See ``MergeSession.check``."""
