@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,55 +29,66 @@ class Columns:
     """
 
     def __init__(self, space: Mapping[str, BaseDistribution], depths: Mapping[str, Any]) -> None:
-        from optuna.distributions import CategoricalDistribution
-
-        self.space = dict(space)
+        self.space: dict[str, Any] = dict(space)
         self._groups: dict[str, list[int]] = {}
         kinds: list[str] = []
         positions: list[float] = []
         frozen: list[bool] = []
         for place, (name, row) in enumerate(self.space.items()):
-            choices = len(row.choices) if isinstance(row, CategoricalDistribution) else 1
+            choices = len(row.choices) if isinstance(row, _categorical()) else 1
             first = len(kinds)
             kind, depth = depths.get(name, ("", place / max(1, len(self.space) - 1)))
             for choice in range(choices):
                 kinds.append(f"choice {name} {choice}" if choices > 1 else str(kind))
                 positions.append(float(depth))
-                frozen.append(choices > 1 or isinstance(row, CategoricalDistribution) or 0 < _levels(row) <= _FEW)
+                frozen.append(isinstance(row, _categorical()) or 0 < _levels(row) <= _FEW)
             self._groups[name] = list(range(first, first + choices))
         self.width = len(kinds)
         self.frozen = np.array(frozen)
         self.neighbours = Kernel.neighbours(np.array(kinds), np.array(positions))
 
-    def encode(self, values: Mapping[str, Any]) -> Array:
-        """Return the point (D,) of `values`, which must have every name."""
-        from optuna.distributions import CategoricalDistribution
-
-        point = np.zeros(self.width)
+    def encode(self, rows: Sequence[Mapping[str, Any]]) -> Array:
+        """Return the points (n, D) of n `rows` of values, each of which must have every name."""
+        points = np.zeros((len(rows), self.width))
         for name, row in self.space.items():
-            columns = self._groups[name]
-            if isinstance(row, CategoricalDistribution):
-                point[columns[row.choices.index(values[name])]] = 1.0
+            columns, values = self._groups[name], [given[name] for given in rows]
+            if isinstance(row, _categorical()):
+                chosen = [columns[row.choices.index(value)] for value in values]
+                points[np.arange(len(rows)), chosen] = 1.0
             else:
-                point[columns[0]] = _to_unit(row, float(values[name]))
-        return point.clip(0, 1)
+                points[:, columns[0]] = _to_unit(row, np.array(values, dtype=float))
+        return points.clip(0, 1)
 
     def decode(self, point: Array) -> dict[str, Any]:
         """Return the values nearest to `point` (D,) that the parameters can have."""
-        from optuna.distributions import CategoricalDistribution
+        from optuna.distributions import IntDistribution
 
         values: dict[str, Any] = {}
         for name, row in self.space.items():
             columns = self._groups[name]
-            if isinstance(row, CategoricalDistribution):
+            if isinstance(row, _categorical()):
                 values[name] = row.choices[int(np.argmax(point[columns]))]
             else:
-                values[name] = _from_unit(row, float(point[columns[0]]))
+                value = float(_from_unit(row, point[columns[0]]))
+                values[name] = round(value) if isinstance(row, IntDistribution) else value
         return values
 
-    def snap(self, point: Array) -> Array:
-        """Return the point (D,) of the values nearest to `point`."""
-        return self.encode(self.decode(point))
+    def snap(self, points: Array) -> Array:
+        """Return the points (n, D) of the values nearest to `points` (n, D)."""
+        snapped = points.copy()
+        for name, row in self.space.items():
+            columns = self._groups[name]
+            if isinstance(row, _categorical()):
+                snapped[:, columns] = np.eye(len(columns))[np.argmax(points[:, columns], axis=1)]
+            else:
+                snapped[:, columns[0]] = _to_unit(row, _from_unit(row, points[:, columns[0]]))
+        return snapped.clip(0, 1)
+
+
+def _categorical() -> Any:
+    from optuna.distributions import CategoricalDistribution
+
+    return CategoricalDistribution
 
 
 def _levels(row: Any) -> int:
@@ -89,18 +100,17 @@ def _ends(row: Any) -> tuple[float, float]:
     return (math.log(row.low), math.log(row.high)) if row.log else (float(row.low), float(row.high))
 
 
-def _to_unit(row: Any, value: float) -> float:
+def _to_unit(row: Any, values: Array) -> Array:
     low, high = _ends(row)
-    return 0.5 if high <= low else ((math.log(value) if row.log else value) - low) / (high - low)
+    if high <= low:
+        return np.full_like(values, 0.5)
+    return np.asarray(((np.log(values) if row.log else values) - low) / (high - low))
 
 
-def _from_unit(row: Any, unit: float) -> float | int:
-    from optuna.distributions import IntDistribution
-
+def _from_unit(row: Any, units: Array) -> Array:
     low, high = _ends(row)
-    value = low + min(max(unit, 0.0), 1.0) * (high - low)
-    value = math.exp(value) if row.log else value
+    values = low + np.clip(units, 0.0, 1.0) * (high - low)
+    values = np.exp(values) if row.log else values
     if row.step is not None:
-        value = row.low + round((value - row.low) / row.step) * row.step
-    value = min(max(value, row.low), row.high)
-    return int(value) if isinstance(row, IntDistribution) else float(value)
+        values = row.low + np.round((values - row.low) / row.step) * row.step
+    return np.asarray(np.clip(values, row.low, row.high))

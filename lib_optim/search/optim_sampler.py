@@ -2,8 +2,8 @@
 
 A Gaussian process whose kernel knows what merges tend to be like (optim_kernel) is fitted to the finished trials; each
 suggestion is the best point of one function drawn from it (Thompson sampling), with boldness 1, .5 and .25 in turn:
-the bold draws look for other basins, the timid ones refine the best known. The first trials are a fixed
-space-filling set.
+the bold draws look for other basins, the timid ones refine the best known, and all grow calmer with time. The first
+trials are a fixed space-filling set.
 
 Nothing is kept between suggestions but a cache: the hyperparameters after n trials depend on the first n trials and
 nothing else (every third trial a few steps from the last ones, `_fitted`), so a study that was rebuilt elsewhere gives
@@ -37,11 +37,12 @@ __all__ = ["OptimSampler"]
 
 Array = NDArray[np.float64]
 _BOLDNESS = (1.0, 0.5, 0.25)
+_CALMER = 25  # from this many finished trials on, the boldness falls as 1 / trials
 _FIT_EVERY = 3
 _SHAKE = 0.1
 _FIRST_STEPS, _NEXT_STEPS = 60, 12
-_CANDIDATES = 100  # of each of four kinds
-_STARTS, _CLIMB = 4, 15
+_CANDIDATES = 200  # of each of four kinds
+_STARTS, _CLIMB = 8, 30
 _cache: OrderedDict[bytes, Array] = OrderedDict()
 _guard = threading.Lock()
 
@@ -82,11 +83,11 @@ class OptimSampler(BaseSampler):
         done = [t for t in done if t.distributions.keys() == search_space.keys()]
         if len(done) < self._startup:
             return columns.decode(self._shaken(_spread(columns.width, trial.number)))
-        points = np.array([columns.encode(t.params) for t in done])
+        points = columns.encode([t.params for t in done])
         scores = np.array([float(t.value or 0.0) for t in done])
         if study.direction is StudyDirection.MINIMIZE:
             scores = -scores
-        boldness = self._exploration * _BOLDNESS[len(done) % len(_BOLDNESS)]
+        boldness = self._exploration * _BOLDNESS[len(done) % len(_BOLDNESS)] * min(1.0, _CALMER / len(done))
         return columns.decode(self._propose(columns, points, scores, boldness))
 
     def sample_independent(
@@ -108,18 +109,16 @@ class OptimSampler(BaseSampler):
         model = Model(points, scores, axes, _fitted(points, scores, axes, self._startup))
         expected = model.mean(points)
         candidates = _candidates(points, expected, self._rng)
-        candidates = np.array([columns.snap(point) for point in candidates]) if columns.frozen.any() else candidates
+        candidates = columns.snap(candidates) if columns.frozen.any() else candidates
         drawn = model.draw(self._rng, boldness)
         order = np.argsort(-drawn(candidates)[0])
         starts = np.concatenate([candidates[order[: _STARTS - 1]], points[[int(np.argmax(expected))]]])
         found, values = _climb(drawn, starts, columns.frozen)
-        ranked = [*found[np.argsort(-values)], *candidates[order], *self._rng.uniform(size=(50, columns.width))]
-        tried = {point.round(9).tobytes() for point in points}
-        snapped = (columns.snap(point) for point in ranked)
+        others = self._rng.uniform(size=(50, columns.width))
+        ranked = columns.snap(np.concatenate([found[np.argsort(-values)], candidates[order], others]))
         # The same merge makes the same images: a point is tried again only where nothing else is left.
-        return next(
-            (point for point in snapped if point.round(9).tobytes() not in tried), found[int(np.argmax(values))]
-        )
+        tried = {point.round(9).tobytes() for point in points}
+        return next((point for point in ranked if point.round(9).tobytes() not in tried), ranked[0])
 
 
 def _spread(width: int, number: int) -> Array:

@@ -157,7 +157,15 @@ class Search:
                 distributions=dict(distributions),
                 value=value,
             )
+            self._frozen[trial.number].distributions = _Shared(distributions)
         return self._frozen[trial.number]
+
+
+class _Shared(dict[str, Any]):
+    """Distributions that all trials have in common: the study copies every trial, but need not copy these."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
 
 
 def _distinct_presets(

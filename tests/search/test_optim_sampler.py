@@ -165,7 +165,9 @@ def test_a_round_trip_through_the_columns() -> None:
     columns = Columns(MIXED, {})
     assert columns.width == len(columns.frozen) == 6 + 2 + 3
     for values, _ in rows_of(30, MIXED):
-        again = columns.decode(columns.encode(values))
+        point = columns.encode([values])
+        assert columns.snap(point) == pytest.approx(point)
+        again = columns.decode(point[0])
         assert again == {
             name: pytest.approx(value) if isinstance(value, float) else value for name, value in values.items()
         }
