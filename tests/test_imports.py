@@ -63,9 +63,11 @@ HEAVY_MODULES |= {f"lib_optim/merging/own/{name}.py" for name in MODULES}
 HEAVY_MODULES |= {
     f"lib_optim/search/{name}.py"
     for name in (
+        "bayes_opt_sampler",
         "cma",
         "gfo",
         "hill_climbing",
+        "hyperopt_sampler",
         "optim_sampler",
         "optuna_samplers",
         "recorded_sampler",

@@ -8,17 +8,15 @@ no images. Where a score was changed, the replay takes another way from there on
 
 from __future__ import annotations
 
-import contextlib
-import random
 import statistics
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lib_optim.plan.bounds import Value
 from lib_optim.plan.space import Parameter
+from lib_optim.search.apart import apart
 from lib_optim.search.cube import Cube, cells_of, is_unordered
 from lib_optim.search.gfo_rows import LEAST_SCORES, first_scores
 from lib_optim.search.record import Record
@@ -53,7 +51,7 @@ class GfoSampler(RecordedSampler):
             return None
         scaled = _scale([score for _, score in first])
         known = {point: scaled(score) for point, score in _answers(record).items()}
-        with _apart():
+        with apart():
             optimiser = _optimiser(self._kind)(
                 _space(record.parameters, None),
                 [(_named(cube.point(values)), scaled(score)) for values, score in first],
@@ -91,7 +89,7 @@ class GfoModelSampler(RecordedSampler):
         options = dict(self._options)
         if "n_estimators" in options:
             options["tree_para"] = {"n_estimators": options.pop("n_estimators")}
-        with _apart():
+        with apart():
             optimiser = _optimiser(self._kind)(
                 space,
                 scored,
@@ -169,16 +167,3 @@ def _named(point: Sequence[float]) -> dict[str, float]:
 def _snapped(point: Sequence[float], space: Mapping[str, Any]) -> dict[str, float]:
     named = zip(space.items(), point, strict=True)
     return {name: min((float(v) for v in values), key=lambda v: abs(v - u)) for (name, values), u in named}
-
-
-@contextlib.contextmanager
-def _apart() -> Iterator[None]:
-    """Give the global random states back as they were: the package seeds them. Its warnings are not for our users."""
-    ours, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is this state that must be kept
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(ours)
-        np.random.set_state(numbers)  # noqa: NPY002

@@ -14,6 +14,7 @@ from lib_optim.search.gfo_rows import GFO_ROWS
 from lib_optim.search.optim_row import OPTIM_ROW
 from lib_optim.search.optuna_rows import OPTUNA_ROWS
 from lib_optim.search.own_rows import OWN_ROWS
+from lib_optim.search.package_rows import PACKAGE_ROWS
 from lib_optim.search.sampler_row import SamplerOption, SamplerRow
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-_ROWS = (OPTIM_ROW, *OPTUNA_ROWS, *OWN_ROWS, *GFO_ROWS)
+_ROWS = (OPTIM_ROW, *OPTUNA_ROWS, *OWN_ROWS, *GFO_ROWS, *PACKAGE_ROWS)
 
 
 def sampler_rows() -> tuple[SamplerRow, ...]:

@@ -31,7 +31,9 @@ OTHER: dict[str, Any] = {
 }  # fmt: skip
 LATER = {("cma", "restarts"), ("cma", "growth")}  # have no effect before CMA-ES has converged; see test_cma.py
 # Those that replay their own questions differ only from the first question on: see test_gfo.py.
-HERE = [row.id for row in ROWS if not row.missing and not row.id.startswith("gfo_")]
+# Those of other packages are in test_packages.py.
+ELSEWHERE = ("gfo_", "bayes_opt", "hyperopt_")
+HERE = [row.id for row in ROWS if not row.missing and not row.id.startswith(ELSEWHERE)]
 
 
 def option_of(sampler: str, name: str) -> Any:
