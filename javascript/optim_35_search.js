@@ -55,7 +55,8 @@
         },
       },
     });
-    design.body.append(el('div', { class: 'optim-stack' }, line('Classic presets', presetCount, 'How many of the presets are tried')));
+    const begin = optim.button('optim_starts_table', 'Begin with trials of an earlier run …', () => optim.startTable(plan), 'small', 'Or with a table of trials (CSV): ours, or of auto-MBW-rt');
+    design.body.append(begin, el('div', { class: 'optim-stack' }, line('Classic presets', presetCount, 'How many of the presets are tried')));
     let drawn = '';
 
     const rowOf = (id) => plan.setup.samplers.find((row) => row.id === id);

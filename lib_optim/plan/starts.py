@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lib_optim.plan.blocks import BlockMap
@@ -31,10 +31,13 @@ class StartPoint(Noun):
     Attributes:
         name: By which its trial is known; unique in a plan.
         weights: Block to share of B. Blocks that are absent stay as in model A.
+        values: Instead of `weights`: parameter name to value, as an earlier run tried them. A parameter that is absent
+            takes the method's default.
     """
 
     name: str
-    weights: Mapping[str, float]
+    weights: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
 
 
 def start_values(point: StartPoint, space: Space, blocks: BlockMap) -> dict[str, Value]:
@@ -47,6 +50,8 @@ def start_values(point: StartPoint, space: Space, blocks: BlockMap) -> dict[str,
         PlanError: An unknown block, a weight outside the bounds, or a space without a mixing weight.
     """
     problems = list(_unknown(point, blocks))
+    if point.values and not problems:
+        return _by_name(point, space)
     if not any(p.method_parameter in MIXING_PARAMETERS for p in space.parameters):
         problems.append(_problem(f"'{point.name}' gives block weights, and this run searches none; remove it."))
     values: dict[str, Value] = {}
@@ -73,6 +78,29 @@ def start_values(point: StartPoint, space: Space, blocks: BlockMap) -> dict[str,
             value = parameter.default
         if value is None or not parameter.bound.contains(value):
             what = "no default" if wanted is None else f"{wanted:.4g}"
+            problems.append(
+                _problem(
+                    f"The start '{point.name}' gives {parameter.name} {what}, which lies outside {parameter.bound}; "
+                    "widen that range or remove the start."
+                )
+            )
+        else:
+            values[parameter.name] = value
+    if problems:
+        raise PlanError(problems)
+    return values
+
+
+def _by_name(point: StartPoint, space: Space) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    problems = []
+    for parameter in space.parameters:
+        given = point.values.get(parameter.name, parameter.default)
+        number = isinstance(given, int | float) and not isinstance(given, bool)
+        numeric = number and (parameter.bound.step is not None or parameter.bound.kind == "float")
+        value = parameter.bound.nearest(float(given)) if numeric else given
+        if value is None or not parameter.bound.contains(value):
+            what = "no value" if given is None else repr(given)
             problems.append(
                 _problem(
                     f"The start '{point.name}' gives {parameter.name} {what}, which lies outside {parameter.bound}; "
@@ -118,6 +146,9 @@ def start_problems(points: Iterable[StartPoint], space: Space, blocks: BlockMap)
 
 def start_notes(point: StartPoint, space: Space, blocks: BlockMap) -> Iterator[str]:
     """Yield a sentence for what of `point` the run cannot show: blocks that are fixed or kept, means over groups."""
+    if point.values:
+        yield from _name_notes(point, space)
+        return
     searched = [p for p in space.parameters if p.method_parameter in MIXING_PARAMETERS]
     taken = {block for parameter in searched for block in parameter.blocks}
     lost = [name for name in point.weights if name not in taken and _own(point, name, blocks)]
@@ -138,6 +169,16 @@ def start_notes(point: StartPoint, space: Space, blocks: BlockMap) -> Iterator[s
         given = {point.weights[name] for name in parameter.blocks if name in point.weights}
         if len(given) > 1:
             yield f"The start '{point.name}' gives {parameter.name} several weights; their mean is tried."
+
+
+def _name_notes(point: StartPoint, space: Space) -> Iterator[str]:
+    names = [parameter.name for parameter in space.parameters]
+    lost = [name for name in point.values if name not in names]
+    if lost:
+        yield f"The start '{point.name}' has {', '.join(lost)}, which this run does not search; the rest is tried."
+    absent = [name for name in names if name not in point.values]
+    if absent:
+        yield f"The start '{point.name}' has no {', '.join(absent)}; there the method's default is tried."
 
 
 def _mixing_curves(space: Space) -> tuple[BlockCurve, ...]:
@@ -173,7 +214,7 @@ def _unknown(point: StartPoint, blocks: BlockMap) -> Iterator[Problem]:
     known = [block.name for block in blocks.blocks]
     if not point.name.strip():
         yield _problem("A start has no name; give it one.")
-    if not point.weights:
+    if not point.weights and not point.values:
         yield _problem(f"The start '{point.name}' holds no weights; remove it.")
     for name in point.weights:
         if name not in known:

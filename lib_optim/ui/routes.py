@@ -6,6 +6,7 @@
     GET  /optim/api/recipes              recipes at hand             POST /optim/api/recipe    {"path": …}: one of them
     POST /optim/api/score                {trial, image, value, request}
     POST /optim/api/weights | block_weights   see `lib_optim.ui.weights`
+    POST /optim/api/starts               see `lib_optim.ui.start_table`
     POST /optim/api/guide                see `lib_optim.ui.guide_view`
     POST /optim/api/selftest, GET same   start it; its state and report
     GET  /optim/image/{run}/{file}       an image of a run
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import FileResponse, Response
@@ -31,6 +33,7 @@ from lib_optim.ui.http import Call, Refused, endpoint
 from lib_optim.ui.plan_check import check_json
 from lib_optim.ui.recipes import known_recipes, recipe_json
 from lib_optim.ui.selftest_job import SelftestJob
+from lib_optim.ui.start_table import starts_shown
 from lib_optim.ui.weights import understood
 
 if TYPE_CHECKING:
@@ -76,11 +79,16 @@ class _Api:
             ("POST", "/optim/api/score", self._score),
             ("POST", "/optim/api/guide", lambda call: guide_shown(call, self._catalog)),
             ("POST", "/optim/api/weights", lambda call: understood(call, self._catalog)),
+            ("POST", "/optim/api/starts", lambda call: starts_shown(call, self._catalog, self._outputs)),
             ("POST", "/optim/api/block_weights", self._block_weights),
             ("POST", "/optim/api/selftest", lambda _: self._selftest.start()),
             ("GET", "/optim/api/selftest", lambda _: self._selftest.state()),
             ("GET", "/optim/image/{folder}/{file}", self._image),
         )
+
+    @property
+    def _outputs(self) -> Path:
+        return self._manager.host.paths().outputs
 
     def _snapshot(self, call: Call) -> dict[str, Any]:
         also = [int(part) for part in call.query.get("trials", "").split(",")[:20] if part.strip().isdigit()]

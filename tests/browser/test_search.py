@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from lib_optim.plan.design import StartDesign
 from tests.browser.conftest import NewPage
 from tests.browser.test_tab import open_fold, start
+from tests.plan.test_start_tables import mbw
 from tests.ui.fake import FakeManager
 
 pytestmark = [pytest.mark.ui, pytest.mark.browser]
@@ -25,6 +26,14 @@ def test_choose_a_sampler_its_options_and_a_start_design(new_page: NewPage, addr
     page.click("#optim_design > summary")
     page.fill("#optim_design_latin", "4")
     page.fill("#optim_preset_count", "2")
+    page.click("#optim_starts_table")
+    page.set_input_files(
+        "#optim_table_file",
+        {"name": "mbw.csv", "mimeType": "text/csv", "buffer": mbw([(0.5, 0.2), (0.7, 0.9)]).encode()},
+    )
+    expect(page.locator("#optim_table_said")).to_contain_text("auto-MBW-rt's CSV with 2 scored trials")
+    page.click("#optim_table_use")
+    expect(page.locator("#optim_starts")).to_contain_text("mbw 1")
     page.select_option("#optim_sampler", "tpe")
     page.check("#optim_sampler_group")
     expect(page.locator("#optim_sampler_variant")).to_have_count(0)
@@ -40,3 +49,4 @@ def test_choose_a_sampler_its_options_and_a_start_design(new_page: NewPage, addr
     assert (sampler.id, dict(sampler.options)) == ("cma", {"variant": "full", "sigma": 0.1})
     assert sampler.design == StartDesign(latin=4)
     assert sampler.presets == ("unchanged", "all A")
+    assert [point.name for point in sampler.start] == ["mbw 1", "mbw 2"]
