@@ -96,9 +96,10 @@ def _by_name(point: StartPoint, space: Space) -> dict[str, Value]:
     problems = []
     for parameter in space.parameters:
         given = point.values.get(parameter.name, parameter.default)
-        number = isinstance(given, int | float) and not isinstance(given, bool)
-        numeric = number and (parameter.bound.step is not None or parameter.bound.kind == "float")
-        value = parameter.bound.nearest(float(given)) if numeric else given
+        value = given
+        rounds = parameter.bound.step is not None or parameter.bound.kind == "float"
+        if rounds and isinstance(given, int | float) and not isinstance(given, bool):
+            value = parameter.bound.nearest(float(given))
         if value is None or not parameter.bound.contains(value):
             what = "no value" if given is None else repr(given)
             problems.append(
