@@ -18,7 +18,7 @@
       ['Method', `${result.method}, ${result.architecture}`],
       ['Parameters to search', `${result.parameters.length}`],
       ...(result.start ? [['First trial', result.start]] : []),
-      ['Images', `${images} per trial, ${images * result.trials} in ${optim.plural(result.trials, 'trial')} (about ${optim.bytes(result.image_bytes)} on disk)`],
+      ['Images', `${images} per trial, ${images * result.trials} in ${optim.plural(result.trials, 'trial')}${result.verify_images ? ` and ${result.verify_images} to verify the best ${result.finalists}` : ''} (about ${optim.bytes(result.image_bytes)} on disk)`],
       ['Merged per trial', `${optim.bytes(result.merged_bytes)} of weights, written in place; up to as much RAM again holds your originals`],
       ['Stays as in model A', result.kept_blocks.join(' ') || 'nothing'],
     ];

@@ -76,6 +76,11 @@ class Search:
         return self._sampler.id
 
     @property
+    def starts(self) -> int:
+        """How many points are tried before the sampler proposes any: the start design."""
+        return len(self._first)
+
+    @property
     def presets(self) -> tuple[str, ...]:
         """Names of the presets that fit the space, in the order in which they are tried."""
         return tuple(self._presets)

@@ -129,6 +129,7 @@ class _Api:
             "skip_image": manager.skip_image,
             "skip_trial": manager.skip_trial,
             "stop": manager.stop,
+            "finish": manager.finish,
         }
         if name in plain:
             plain[name]()
@@ -137,9 +138,11 @@ class _Api:
             folder = _text(call, "folder")
             manager.resume(folder)
             return {"done": name, "folder": folder}
+        if name == "change":
+            return {"done": name, "pass": manager.change(self._plan(call))}
         if name == "save_trial":
             return self._save(call)
-        known = ", ".join([*plain, "resume", "save_trial"])
+        known = ", ".join([*plain, "resume", "change", "save_trial"])
         raise Refused(400, f"There is no command '{name}'; there are {known}.")
 
     def _save(self, call: Call) -> dict[str, Any]:

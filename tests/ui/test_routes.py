@@ -233,15 +233,26 @@ def test_snapshot_brings_only_what_changed(client: TestClient, manager: FakeMana
 
 def test_commands_reach_the_manager(client: TestClient, manager: FakeManager) -> None:
     start(client)
-    for name in ("pause", "go_on", "skip_image", "skip_trial", "stop"):
+    for name in ("pause", "go_on", "skip_image", "skip_trial", "finish", "stop"):
         assert client.post("/optim/api/command", json={"command": name}).json() == {"done": name}
-    assert manager.commands == ["pause", "go_on", "skip_image", "skip_trial", "stop"]
+    assert manager.commands == ["pause", "go_on", "skip_image", "skip_trial", "finish", "stop"]
     saved = client.post("/optim/api/command", json={"command": "save_trial", "trial": 2}).json()
     assert saved["path"].endswith("trial0002.safetensors")
     for bad in ({"command": "explode"}, {}, {"command": "save_trial"}, {"command": "resume"}):
         assert client.post("/optim/api/command", json=bad).status_code == 400
     until(lambda: not manager.active)
     assert client.post("/optim/api/command", json={"command": "resume", "folder": "nope"}).status_code == 400
+
+
+def test_a_change_in_mid_run_is_a_plan_and_only_then(client: TestClient, manager: FakeManager) -> None:
+    form = default_form(client)
+    assert client.post("/optim/api/command", json={"command": "change", "form": form}).status_code == 409
+    start(client)
+    answer = client.post("/optim/api/command", json={"command": "change", "form": {**form, "trials": 9}}).json()
+    assert answer == {"done": "change", "pass": 2}
+    assert manager.changes[0].budget.trials == 9
+    bad = client.post("/optim/api/command", json={"command": "change", "form": {**form, "trials": 0}})
+    assert (bad.status_code, bad.json()["problems"][0]["where"]) == (400, "trials")
 
 
 def test_resume_goes_on_with_an_earlier_run(client: TestClient, manager: FakeManager) -> None:
