@@ -63,7 +63,7 @@ class History:
     def show(self) -> None:
         """Give everything recorded to the page."""
         with self._guard:
-            if self._space.curves:
+            if self._space.curves or self._space.ways:
                 self._view.set_drawn(self._space.drawn)
             for trial in self._trials.values():
                 self._view.put_trial(trial)

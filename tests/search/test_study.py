@@ -15,7 +15,7 @@ from lib_optim.plan.errors import PlanError
 from lib_optim.plan.guide import ComponentGuide, Guide, Strategy
 from lib_optim.plan.records import Trial, TrialState
 from lib_optim.plan.run_plan import SamplerSpec
-from lib_optim.plan.space import Space, space_of
+from lib_optim.plan.space import Parameter, Space, space_of
 from lib_optim.search.samplers import sampler_rows
 from lib_optim.search.study import Search
 from tests.plan.methods import MANY, WEIGHTED
@@ -370,3 +370,13 @@ def test_the_global_random_state_is_left_alone() -> None:
         search.add(trial)
     search.suggest(4)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+
+
+def test_what_differs_only_in_another_methods_numbers_was_tried() -> None:
+    """Two methods, of which one has no number left: its second merge would be the first one again."""
+    number = Parameter("IN00_width", parse_bound("0..1"), "width", ("IN00",), 0.5)
+    method = Parameter("method", parse_bound("{slerp, tensor_sum}"), "method", (), "slerp")
+    space = Space((method, number), (), ("IN00",), ways={"slerp": (), "tensor_sum": ("width",)})
+    seen = [space.active(values) for values in run(new(space, "random", 3), 12)]
+    assert seen.count({"method": "slerp"}) == 1
+    assert len([values for values in seen if values["method"] == "tensor_sum"]) == 11
