@@ -157,6 +157,7 @@ class RunPlan(Noun):
         merge_device: Where merges are computed: ``cpu``, ``gpu`` (the host's), or ``auto``, which takes the GPU if the
             model stays there. A run stays on one device, because two may round a last bit differently.
         adjust: Search the layer adjustment (`lib_optim.plan.adjust`) too, on top of the merge.
+        methods: Further merge methods: every trial takes one of `method` and these, as one more thing that is searched.
         block_map: Text of a block map of the user (`lib_optim.plan.own_maps`); empty for the usual blocks.
     """
 
@@ -176,6 +177,7 @@ class RunPlan(Noun):
     block_map: str = ""
     verify: VerifySpec = field(default_factory=VerifySpec)
     passes: tuple[PassSpec, ...] = ()
+    methods: tuple[str, ...] = ()
 
     def with_drawn_seeds(self) -> RunPlan:
         """Return the plan with every payload seed and variation seed of -1 replaced by one derived from `seed`."""

@@ -69,7 +69,7 @@ class History:
     def show(self) -> None:
         """Give everything recorded to the page."""
         with self._guard:
-            if self._resolved.space.curves:
+            if self._resolved.space.curves or self._resolved.space.ways:
                 self._view.set_drawn(self._resolved.space.drawn)
             for run_pass in self._passes.all:
                 self._view.put_pass(run_pass)

@@ -55,7 +55,8 @@ class Choices:
         method: Method id to its row; raises PlanError.
         blocks: Block map of a checkpoint file; raises OptimError.
         keys: Names of its floating tensors; raises OptimError.
-        composed: The method of a form with a recipe or a layer adjustment, for this model A; raises OptimError.
+        composed: The method of a form with a recipe, several methods or a layer adjustment, for this model A; raises
+            OptimError.
         block_maps: Name to a block map of the user.
     """
 
@@ -75,6 +76,7 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "name": "",
         "models": [model_a, model_b, ""],
         "method": "weighted_sum",
+        "methods": [],
         "recipe": "",
         "recipe_path": "",
         "adjust": False,
@@ -134,7 +136,8 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
     return RunPlan(
         name=str(form.get("name") or "").strip() or _name_of(models),
         models=models,
-        method=method.id,
+        method=str(form.get("method") or ""),
+        methods=tuple(str(name) for name in form.get("methods") or ()),
         guide=guide,
         payloads=payloads,
         scorers=scorers,
@@ -220,7 +223,7 @@ def _method(
 ) -> MergeMethod | None:
     models = len(refs)
     try:
-        if choices.composed is not None and (form.get("method") == RECIPE or form.get("adjust")):
+        if choices.composed is not None and (form.get("method") == RECIPE or form.get("adjust") or form.get("methods")):
             method = choices.composed(form, Path(refs[0].path) if refs else None)
         else:
             method = choices.method(str(form.get("method") or ""))
