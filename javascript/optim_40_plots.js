@@ -83,8 +83,8 @@
           if (/^(preset|start)/.test(t.origin)) kinds.push('optim-preset');
           if (t.number === data.best) kinds.push('optim-best');
           mark = svg('circle', { cx: x(t.number), cy: y(t.value), r: t.number === data.best ? 6 : 4 });
-        } else if (t.state === 'failed' || t.state === 'skipped') {
-          kinds.push(`optim-${t.state}`);
+        } else if (t.state === 'failed' || t.state === 'skipped' || !data.active) {
+          kinds.push(t.state === 'failed' ? 'optim-failed' : 'optim-skipped'); // one that was never finished looks skipped
           const [a, b] = [x(t.number), floor - 7];
           mark = svg('path', { d: t.state === 'failed' ? `M${a - 3} ${b - 3}l6 6m0 -6l-6 6` : `M${a - 3} ${b}h6` });
         } else {
@@ -161,7 +161,7 @@
       const low = Math.min(0, ...all);
       const high = Math.max(1, ...all);
       const part = (v) => `${(((v - low) / (high - low)) * 100).toFixed(1)}%`;
-      const few = list.length <= 6;
+      const few = list.length <= 8;
       let before = null;
       const columns = list.map(([block, value, other]) => {
         const start = before !== null && family(block) !== before;
