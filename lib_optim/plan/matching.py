@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 
@@ -11,6 +13,8 @@ from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.nearest import did_you_mean
 
 __all__ = ["is_key_pattern", "match_blocks", "match_keys"]
+
+_RANGE_ENDS = 2
 
 
 def is_key_pattern(pattern: str) -> bool:
@@ -39,7 +43,7 @@ def match_blocks(patterns: Iterable[str], blocks: tuple[Block, ...], where: str)
         else:
             found, what = _match(pattern.strip(), names), "block"
         if not found:
-            problems.append(Problem(where, f"'{pattern}' matches no {what} of {where}.{did_you_mean(pattern, names)}"))
+            problems.append(Problem(where, f"'{pattern}' matches no {what} of {where}.{_hint(pattern, names)}"))
         chosen.update(found)
     if problems:
         raise PlanError(problems)
@@ -63,6 +67,30 @@ def match_keys(pattern: str, keys: Sequence[tuple[str, str]], names: Sequence[st
         return [key for key, _ in keys if key == wanted]
     matches = re.compile(fnmatch.translate(wanted)).match
     return [key for key, _ in keys if matches(key)]
+
+
+def _hint(pattern: str, names: Sequence[str]) -> str:
+    """Return what may have been meant: a range with its ends put right, a name or wildcard, else all names."""
+    ends = [part.strip() for part in pattern.split("-")]
+    if len(ends) == _RANGE_ENDS and all(ends) and "*" not in pattern:
+        near = [_near(end, names) for end in ends]
+        if all(near):
+            return f" Did you mean '{near[0]}-{near[1]}'?"
+    stems = [f"{name.rstrip('0123456789')}*" for name in names]
+    known = list(dict.fromkeys(stems)) if "*" in pattern else names
+    return did_you_mean(pattern, known) or f" There are {', '.join(_runs(names))}."
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    numbered = re.fullmatch(r"([a-z_]+?)_?(\d+)", name, re.IGNORECASE)
+    padded = f"{numbered[1]}{int(numbered[2]):02d}".upper() if numbered else name
+    return padded if padded in names else next(iter(difflib.get_close_matches(padded.upper(), names, 1, 0.5)), "")
+
+
+def _runs(names: Sequence[str]) -> list[str]:
+    """Return names as ranges where they are numbered: ``IN00-IN11``."""
+    runs = [list(run) for _, run in itertools.groupby(names, key=lambda name: name.rstrip("0123456789"))]
+    return [run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
 
 
 def _match(pattern: str, names: Sequence[str]) -> list[str]:
