@@ -11,7 +11,7 @@ import pytest
 
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.bounds import Value, parse_bound
-from lib_optim.plan.errors import PlanError
+from lib_optim.plan.errors import PlanError, RunError
 from lib_optim.plan.guide import ComponentGuide, Guide, Strategy
 from lib_optim.plan.records import Trial, TrialState
 from lib_optim.plan.run_plan import SamplerSpec
@@ -370,3 +370,14 @@ def test_the_global_random_state_is_left_alone() -> None:
         search.add(trial)
     search.suggest(4)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+
+
+def test_a_sampler_that_breaks_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    from optuna.samplers import RandomSampler
+
+    def broken(*_: Any) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(RandomSampler, "sample_independent", broken)
+    with pytest.raises(RunError, match=r"'random' could not propose trial 3, because of this: IndexError: list index"):
+        new(make_space(), "random").suggest(3)
