@@ -29,7 +29,7 @@ from lib_optim.hosts.standalone.demo import DEMO_NAMES
 from lib_optim.plan.bounds import Value
 from lib_optim.plan.payload import ImageJob, Payload, jobs_of
 from lib_optim.plan.presets import preset, preset_values
-from lib_optim.plan.run_plan import RunPlan
+from lib_optim.plan.run_plan import RunPlan, VerifySpec
 from lib_optim.run.check import Resolved
 from lib_optim.run.manager import RunManager
 from lib_optim.run.saving import open_merger
@@ -88,7 +88,7 @@ def search(work: Path, seed: int, trials: int | None = None) -> tuple[Run, Resol
     """
     host = StandaloneHost(work)
     manager = RunManager(host, work / "scorers")
-    plan = default_plan(manager, seed)
+    plan = replace(default_plan(manager, seed), verify=VerifySpec(0))
     if trials is not None:
         plan = replace(plan, budget=replace(plan.budget, trials=trials))
     checked = manager.check(plan)

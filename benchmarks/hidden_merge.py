@@ -32,7 +32,7 @@ from lib_optim.plan.bounds import Value
 from lib_optim.plan.guide import ComponentGuide, Group, Guide, Strategy
 from lib_optim.plan.payload import Payload, jobs_of
 from lib_optim.plan.presets import PRESETS, preset_values
-from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec
+from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec, VerifySpec
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.run.check import Resolved
 from lib_optim.run.manager import RunManager
@@ -142,7 +142,7 @@ def _plan(host: StandaloneHost, references: Path, seed: int, trials: int, sample
     scorer = ScorerSpec("similarity", options={"reference": str(references)})
     return RunPlan(
         f"hidden {seed} {sampler}", models, "weighted_sum", GUIDE, payloads, (scorer,), SamplerSpec(sampler),
-        Budget(trials), SaveSpec(checkpoint=False), seed,
+        Budget(trials), SaveSpec(checkpoint=False), seed, verify=VerifySpec(0),
     )  # fmt: skip
 
 

@@ -54,8 +54,11 @@ def tables(cells: Sequence[Cell], against: Sequence[str] = ("tpe5", "random")) -
     parts = []
     for dims, sigma in sorted({(cell.dims, cell.sigma) for cell in cells}):
         here = [cell for cell in cells if (cell.dims, cell.sigma) == (dims, sigma)]
-        figures = _figures(here, (*against, "cma-sep"))
-        parts += [f"### {dims} dimensions, noise {sigma:g}", figures, _families(here, against)]
+        parts += [
+            f"### {dims} dimensions, noise {sigma:g}",
+            _figures(here, (*against, "cma-sep")),
+            _families(here, against),
+        ]
     return "\n\n".join(parts)
 
 

@@ -11,6 +11,7 @@
       placeholder: 'Loading the methods …',
       onChange: (value) => {
         plan.form.method = value;
+        plan.form.methods = value === 'recipe' || value === 'layer_adjust' ? [] : others().filter((id) => id !== value);
         plan.form.parameters = {};
         if (value === 'layer_adjust') plan.form.adjust = false;
         suitModels();
@@ -26,11 +27,16 @@
     const adjustments = el('div', { class: 'optim-parameters', id: 'optim_adjustments' });
     const recipe = optim.recipeBox(plan, (parameter) => parameterLine(parameter));
     const own = optim.ownMethods(plan);
-    const section = optim.section({ id: 'optim_method_card', title: 'Method' }, method.node, recipe.node, formula, parameters, adjust.node, adjustments, own.node);
+    const others = () => plan.form.methods || [];
+    const choice = optim.methodChoice(plan, () => {
+      drawnParameters = '';
+      plan.changed('methods');
+    });
+    const section = optim.section({ id: 'optim_method_card', title: 'Method' }, method.node, choice.node, recipe.node, formula, parameters, adjust.node, adjustments, own.node);
 
     const rowCalled = (id) => plan.methods && plan.methods.find((row) => row.id === id);
     const isRecipe = () => plan.form.method === 'recipe';
-    const methodRow = () => (isRecipe() ? plan.recipe && plan.recipe.method : rowCalled(plan.form.method));
+    const methodRow = () => (isRecipe() ? plan.recipe && plan.recipe.method : choice.row() || rowCalled(plan.form.method));
     const single = (row) => Boolean(row) && row.max_models === 1;
     const count = () => {
       const chosen = plan.form.models.filter(Boolean).length;
@@ -52,6 +58,7 @@
       const preferred = count() === 3 ? 'add_difference' : 'weighted_sum';
       const next = plan.methods.find((m) => m.id === preferred && takes(m, count())) || plan.methods.find((m) => takes(m, count()));
       plan.form.method = next ? next.id : '';
+      plan.form.methods = [];
       plan.form.parameters = {};
     };
 
@@ -121,6 +128,7 @@
           method.input.placeholder = 'Choose a method';
         }
         method.set(plan.methods ? plan.form.method : '');
+        choice.draw(plan.methods ? plan.methods.filter((row) => takes(row, count()) && !single(row) && row.id !== plan.form.method && !others().includes(row.id)) : []);
         adjust.box.checked = Boolean(plan.form.adjust);
         recipe.draw();
         own.draw();

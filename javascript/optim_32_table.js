@@ -77,7 +77,7 @@
       take(answer);
       plan.changed('vary');
     };
-    const signature = () => JSON.stringify([plan.form.models[0], plan.form.method, plan.form.adjust, plan.form.recipe.length, plan.form.parameters, plan.form.vary]);
+    const signature = () => JSON.stringify([plan.form.models[0], plan.form.method, plan.form.methods, plan.form.adjust, plan.form.recipe.length, plan.form.parameters, plan.form.vary]);
 
     const number = (text, label, act) => {
       const input = el('input', { class: 'optim-input', value: text, spellcheck: 'false', inputmode: 'decimal', 'aria-label': label, on: { change: () => act(input.value.trim()) } });

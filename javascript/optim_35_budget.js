@@ -20,9 +20,12 @@
     const trials = number('optim_trials', 'trials', 1);
     const seed = number('optim_seed', 'seed', 0);
     const search = optim.searchFields(plan);
+    const split = optim.budgetSplit(plan);
+    const stop = optim.stopRules('optim_stop', () => (plan.form.stop ||= {}), () => plan.changed('stop'));
+    const verify = optim.verifyOptions(plan);
     const budget = optim.section({ id: 'optim_budget_card', title: 'Budget', open: false },
       el('div', { class: 'optim-grid2' }, optim.field('Trials', trials), optim.field('Seed', seed)),
-      ...search.nodes);
+      split.node, ...search.nodes, stop.node, verify.node);
 
     const name = el('input', {
       id: 'optim_name', type: 'text', class: 'optim-input', maxlength: 80, 'aria-label': 'Name of the run',
@@ -52,12 +55,20 @@
 
     return {
       sections: { budget, run },
+      setStarts: (count) => {
+        split.set(count);
+        split.draw();
+      },
       refill: search.refill,
       draw: () => {
         optim.assign(trials, plan.form.trials);
         optim.assign(seed, plan.form.seed);
         search.draw();
-        budget.summary(`${optim.plural(Number(plan.form.trials) || 0, 'trial')}${search.summary()}`);
+        split.draw();
+        stop.draw();
+        verify.draw();
+        const earlier = optim.stopSummary(plan.form.stop || {});
+        budget.summary(`${optim.plural(Number(plan.form.trials) || 0, 'trial')}${earlier ? `, or ${earlier}` : ''}${search.summary()}`);
         optim.assign(name, plan.form.name);
         name.placeholder = plan.form.models.filter(Boolean).map((title) => title.replace(/\.(safetensors|ckpt)\b.*$/, '').replace(/^.*[\\/]/, '')).join(' + ');
         optim.assign(device, plan.form.merge_device || 'auto');

@@ -56,7 +56,8 @@
       },
     });
     const begin = optim.button('optim_starts_table', 'Begin with trials of an earlier run …', () => optim.startTable(plan), 'small', 'Or with a table of trials (CSV): ours, or of auto-MBW-rt');
-    design.body.append(begin, el('div', { class: 'optim-stack' }, line('Classic presets', presetCount, 'How many of the presets are tried')));
+    design.body.append(el('div', { class: 'optim-stack' }, line('Classic presets', presetCount, 'How many of the presets are tried')),
+      el('div', { class: 'optim-row' }, begin));
     let drawn = '';
 
     const rowOf = (id) => plan.setup.samplers.find((row) => row.id === id);

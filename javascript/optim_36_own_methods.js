@@ -8,7 +8,7 @@
     const title = el('span', { text: 'Your own methods' });
     const hint = el('span', { class: 'optim-summary' });
     const body = el('div', { class: 'optim-stack' });
-    const node = el('details', { id: 'optim_own_methods', hidden: true }, el('summary', { class: 'optim-note' }, title, ' ', hint), body);
+    const node = el('details', { id: 'optim_own_methods', hidden: true }, el('summary', { class: 'optim-note' }, title, ' · ', hint), body);
     let drawn = '';
     const draw = () => {
       const own = plan.own;

@@ -3,14 +3,14 @@
   'use strict';
   const optim = window.optimTab;
   const { el } = optim;
-  const PARTS = ['models', 'method', 'vary', 'payloads', 'judges', 'budget'];
+  const PARTS = ['models', 'method', 'vary', 'payloads', 'judges', 'budget', 'passes'];
   // Which section a problem belongs to, by the first word of its place in the plan.
   const PLACES = {
-    models: 'models', method: 'method', recipe: 'method', parameters: 'method', vary: 'vary', guide: 'vary', payloads: 'payloads', scorers: 'judges',
-    trials: 'budget', budget: 'budget', sampler: 'budget', seed: 'budget', name: 'run', save: 'run',
+    models: 'models', method: 'method', methods: 'method', recipe: 'method', parameters: 'method', vary: 'vary', guide: 'vary', payloads: 'payloads', scorers: 'judges',
+    trials: 'budget', budget: 'budget', verify: 'budget', finalists: 'budget', passes: 'passes', sampler: 'budget', seed: 'budget', name: 'run', save: 'run',
   };
 
-  optim.parts.form = ({ onChange, onStart, onCheck, onResume }) => {
+  optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun }) => {
     // What the parts share. `form` is what is sent, `setup` and `methods` are what it can be made of.
     const plan = {
       form: null,
@@ -27,6 +27,7 @@
       },
       reload: () => load(true).catch(() => {}),
       fitMethod: () => parts.method.fitMethod(),
+      changeRun: () => onChangeRun(),
       suitPayloads: () => parts.payloads.suitPayloads(),
     };
     const parts = Object.fromEntries(PARTS.map((name) => [name, optim.parts[name](plan)]));
@@ -61,7 +62,7 @@
         if (plan.touched.has(`model${i}`) && (has(plan.setup.models, 'path', path) || (i > 0 && path === ''))) next.models[i] = path;
       });
       if (next.models[0] === next.models[1]) next.models[1] = '';
-      for (const key of ['method', 'parameters', 'sampler', 'sampler_options', 'design', 'presets', 'trials', 'seed', 'name', 'save', 'vary', 'start', 'recipe', 'recipe_path', 'adjust']) {
+      for (const key of ['method', 'methods', 'parameters', 'sampler', 'sampler_options', 'design', 'presets', 'trials', 'stop', 'verify', 'passes', 'seed', 'name', 'save', 'vary', 'start', 'recipe', 'recipe_path', 'adjust']) {
         if (plan.touched.has(key) && old[key] !== undefined) next[key] = old[key];
       }
       if (plan.touched.has('payloads')) next.payloads = (old.payloads || []).filter((name) => has(plan.setup.payloads, 'name', name));
@@ -121,9 +122,11 @@
       markProblems,
       value: () => plan.form,
       vaes: () => plan.setup.vaes || [],
+      judges: () => (plan.setup ? plan.setup.scorers : []),
       ready: () => Boolean(plan.setup && plan.methods),
-      setRunning: (on) => {
+      setRunning: (on, changeable) => {
         running = on;
+        parts.passes.setRunning(changeable);
         optim.setDisabled(start, on);
         optim.setDisabled(resume, on || !runs.get());
       },
@@ -132,6 +135,7 @@
         optim.setClass(planLine, 'optim-warning', warn);
         parts.vary.setSize(size);
       },
+      setStarts: (count) => parts.budget.setStarts(count),
       setNotes: (warnings, notes, base) => {
         const all = [...warnings, ...notes];
         const more = all.length > 1 ? ` (and ${all.length - 1} more)` : '';

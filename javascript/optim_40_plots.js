@@ -17,7 +17,7 @@
   };
 
   const describe = (trial, active) => {
-    const origin = trial.origin.replace(/^sampler: /, '').replace(/^preset: /, 'preset ');
+    const origin = optim.originText(trial.origin.replace(/^sampler: /, '').replace(/^preset: /, 'preset '));
     if (trial.state === 'complete') return `Trial ${trial.number} · ${optim.number(trial.value)} · ${origin}`;
     if (trial.state === 'failed') return `Trial ${trial.number} failed: ${trial.reason}`;
     if (trial.state === 'skipped') return `Trial ${trial.number} was skipped`;
@@ -35,7 +35,7 @@
       last = data;
       const width = Math.round(node.clientWidth);
       if (!width) return;
-      const signature = JSON.stringify([width, data.active, data.total, data.best, data.picked, data.trials.map((t) => [t.number, t.state, t.value])]);
+      const signature = JSON.stringify([width, data.active, data.total, data.best, data.picked, (data.passes || []).length, data.trials.map((t) => [t.number, t.state, t.value])]);
       if (signature === drawn) return;
       drawn = signature;
       const scored = data.trials.filter((t) => t.state === 'complete' && t.value !== null);
@@ -59,13 +59,23 @@
       for (const v of ticks(0, end, Math.min(end, width / 70)).filter(Number.isInteger)) {
         parts.push(svg('text', { class: 'optim-tick', x: x(v), y: floor + 16, 'text-anchor': 'middle', text: `${v}` }));
       }
-      let best = -Infinity;
-      let path = '';
-      for (const t of scored) {
-        if (t.value > best) path += path ? `H${x(t.number)}V${y(t.value)}` : `M${x(t.number)} ${y(t.value)}`;
-        best = Math.max(best, t.value);
+      // Each pass has judges and prompts of its own, so its best begins anew.
+      const passes = data.passes && data.passes.length ? data.passes : [{ id: null }];
+      for (const [i, pass] of passes.entries()) {
+        const ours = data.trials.filter((t) => pass.id === null || t.pass === pass.id);
+        let best = -Infinity;
+        let path = '';
+        for (const t of ours.filter((t) => scored.includes(t))) {
+          if (t.value > best) path += path ? `H${x(t.number)}V${y(t.value)}` : `M${x(t.number)} ${y(t.value)}`;
+          best = Math.max(best, t.value);
+        }
+        if (path) parts.push(svg('path', { class: 'optim-bestline', d: `${path}H${x(ours[ours.length - 1].number)}` }));
+        if (i && ours.length) {
+          const left = x(ours[0].number - 0.5);
+          parts.push(svg('line', { class: 'optim-passline', x1: left, x2: left, y1: PAD.top, y2: floor }),
+            svg('text', { class: 'optim-tick optim-passname', x: left + 5, y: PAD.top + 9, text: `pass ${pass.label}${pass.name ? `: ${pass.name}` : ''}` }));
+        }
       }
-      if (path) parts.push(svg('path', { class: 'optim-bestline', d: `${path}H${x(highest)}` }));
       for (const t of data.trials) {
         const kinds = ['optim-point'];
         let mark;
@@ -73,8 +83,8 @@
           if (/^(preset|start)/.test(t.origin)) kinds.push('optim-preset');
           if (t.number === data.best) kinds.push('optim-best');
           mark = svg('circle', { cx: x(t.number), cy: y(t.value), r: t.number === data.best ? 6 : 4 });
-        } else if (t.state === 'failed' || t.state === 'skipped') {
-          kinds.push(`optim-${t.state}`);
+        } else if (t.state === 'failed' || t.state === 'skipped' || !data.active) {
+          kinds.push(t.state === 'failed' ? 'optim-failed' : 'optim-skipped'); // one that was never finished looks skipped
           const [a, b] = [x(t.number), floor - 7];
           mark = svg('path', { d: t.state === 'failed' ? `M${a - 3} ${b - 3}l6 6m0 -6l-6 6` : `M${a - 3} ${b}h6` });
         } else {
@@ -151,7 +161,7 @@
       const low = Math.min(0, ...all);
       const high = Math.max(1, ...all);
       const part = (v) => `${(((v - low) / (high - low)) * 100).toFixed(1)}%`;
-      const few = list.length <= 6;
+      const few = list.length <= 8;
       let before = null;
       const columns = list.map(([block, value, other]) => {
         const start = before !== null && family(block) !== before;

@@ -16,13 +16,14 @@
     const pause = optim.button('optim_pause', 'Pause', () => onCommand(pause.dataset.command), '', 'Pause after the current image; your own model is put back meanwhile');
     const skipImage = optim.button('optim_skip', 'Skip image', () => onCommand('skip_image'), '', 'Leave out the image now being made');
     const skipTrial = optim.button('optim_skip_trial', 'Skip trial', () => onCommand('skip_trial'), '', 'Give up this trial without a score');
+    const finish = optim.button('optim_finish', 'Finish trial', () => onCommand('finish'), '', 'Finish this trial, then stop');
     const stop = optim.button('optim_interrupt', 'Stop', () => onCommand('stop'), 'stop', 'End the run; everything finished so far is kept and can be resumed');
     const fill = el('div', { class: 'optim-progress-fill' });
     const progress = el('div', { class: 'optim-progress', id: 'optim_progress', role: 'progressbar', 'aria-label': 'Progress of the run', 'aria-valuemin': 0, 'aria-valuemax': 100 }, fill);
     const node = el('div', { class: 'optim-bar-top' },
       el('div', { class: 'optim-bar-row' },
         el('div', { class: 'optim-bar-text' }, el('div', { class: 'optim-bar-line' }, pill, facts), sentence),
-        el('div', { class: 'optim-bar-buttons' }, start, pause, skipImage, skipTrial, stop)),
+        el('div', { class: 'optim-bar-buttons' }, start, pause, skipImage, skipTrial, finish, stop)),
       progress);
     return {
       node,
@@ -32,7 +33,9 @@
         optim.setText(pill, offline ? 'No answer' : NAMES[snapshot.state] || snapshot.state);
         pill.dataset.state = state;
         optim.setText(facts, active || snapshot.run ? factLine(snapshot, active) : '');
-        optim.setText(sentence, offline ? 'The program does not answer. Scores you give are kept and sent when it is back.' : snapshot.sentence);
+        const next = ((snapshot.run && snapshot.run.passes) || []).some((row) => !row.begun) ? ' The changed plan begins after this trial.' : '';
+        const last = !active || snapshot.state === 'stopping' ? '' : snapshot.finishing ? ' The run ends with this trial.' : next;
+        optim.setText(sentence, offline ? 'The program does not answer. Scores you give are kept and sent when it is back.' : `${snapshot.sentence}${last}`);
         const paused = snapshot.state === 'paused' || snapshot.state === 'pausing';
         optim.setText(pause, paused ? 'Continue' : 'Pause');
         pause.dataset.command = paused ? 'go_on' : 'pause';
@@ -40,6 +43,8 @@
         optim.setDisabled(pause, offline || ![...MAKING, 'waiting', 'pausing', 'paused'].includes(snapshot.state));
         optim.setDisabled(skipImage, offline || ![...MAKING, 'pausing'].includes(snapshot.state));
         optim.setDisabled(skipTrial, offline || ![...MAKING, 'waiting', 'pausing', 'paused'].includes(snapshot.state));
+        optim.setText(finish, snapshot.finishing && active ? 'Finishing' : 'Finish trial');
+        optim.setDisabled(finish, offline || snapshot.finishing || ![...MAKING, 'waiting', 'pausing', 'paused'].includes(snapshot.state));
         optim.setDisabled(stop, offline || !active || snapshot.state === 'stopping');
         const part = partOf(snapshot);
         fill.style.width = `${part}%`;
@@ -50,23 +55,26 @@
   };
 
   const partOf = (snapshot) => {
-    const { trial, trials, image, images, step, steps } = snapshot.progress;
-    if (snapshot.state === 'finished' && snapshot.trialCount >= trials && trials) return 100;
-    if (!trials || !trial) return 0;
-    if (snapshot.current === null) return Math.min(100, (100 * trial) / trials);
-    const done = images ? (Math.max(0, image - 1) + (steps ? step / steps : 0)) / images : 0;
-    return Math.min(100, (100 * (trial - 1 + done)) / trials);
+    const { images_done: done, images_all: all, step, steps } = snapshot.progress;
+    if (snapshot.state === 'finished' && all && done >= all) return 100;
+    return all ? Math.min(100, (100 * (done + (snapshot.current !== null && steps ? step / steps : 0))) / all) : 0;
   };
 
   const factLine = (snapshot, active) => {
     const p = snapshot.progress;
-    const facts = [p.trial ? `trial ${p.trial}/${p.trials}` : optim.plural(p.trials, 'trial')];
+    const verifying = /^verification/.test(p.phase);
+    const facts = verifying ? [] : [p.trial ? `trial ${p.trial}/${p.trials}` : optim.plural(p.trials, 'trial')];
+    // Without a start design the phase would only say the same again.
+    if ((active || verifying) && p.phase && p.phase !== `search ${p.trial}/${p.trials}`) facts.push(p.phase);
     if (active && p.image) facts.push(`image ${p.image}/${p.images}`);
     if (p.swap_seconds !== null) facts.push(`swap ${optim.seconds(p.swap_seconds)}`);
     if (snapshot.best) facts.push(`best ${optim.number(snapshot.best.value)} (trial ${snapshot.best.trial})`);
     if (active && p.eta_seconds !== null) facts.push(`~${optim.duration(p.eta_seconds)} left`);
     return facts.join(' · ');
   };
+
+  const ORIGINS = [[/^sampler: /, 'proposed by '], [/^verify: /, 'from fresh seeds: trial '], [/^rescored: /, 'scored again: trial '], [/^best: /, 'the best so far: trial ']];
+  optim.originText = (origin) => ORIGINS.reduce((text, [from, to]) => text.replace(from, to), origin);
 
   // --- one trial: head, images, values ---------------------------------------------------------------------------
   optim.parts.trialCard = ({ id, onOpen, onSave, onSaveAs, onFail, onFollow }) => {
@@ -91,7 +99,7 @@
         shown = number;
         optim.setText(title, number === null ? heading : `${heading} ${number}`);
         optim.setText(value, trial && typeof trial.value === 'number' ? optim.number(trial.value) : '');
-        optim.setText(note, trial ? [trial.origin.replace(/^sampler: /, 'proposed by '), trial.recipe ? `recipe ${trial.recipe}` : ''].filter(Boolean).join(' · ') : '');
+        optim.setText(note, trial ? [optim.originText(trial.origin), trial.recipe ? `recipe ${trial.recipe}` : ''].filter(Boolean).join(' · ') : '');
         note.title = note.textContent;
         if (follow) follow.hidden = !pinned;
         save.hidden = number === null || !trial || !['complete', 'waiting'].includes(trial.state);

@@ -11,14 +11,14 @@
       el('thead', {}, el('tr', {}, ...['Searched', 'Kind', 'Range', 'Sets', 'Begins at'].map((text) => el('th', { text })))),
       el('tbody', {}, ...checked.parameters.map((row) => el('tr', {}, el('td', { text: row.name }), el('td', { text: row.kind }), el('td', { class: 'optim-code', text: row.range }),
         el('td', { class: 'optim-note', text: sets(row) }), el('td', { class: 'optim-code', text: shown(row.start) })))));
-    const sets = (row) => (row.name === row.parameter ? 'the whole model' : `${row.parameter} of ${row.blocks.join(' ')}`);
+    const sets = (row) => (row.name === row.parameter ? (row.blocks.length ? 'the whole model' : 'the method of the merge') : `${row.parameter} of ${row.blocks.join(' ')}`);
     const shown = (value) => (value === undefined || value === null ? 'the sampler says' : typeof value === 'number' ? optim.number(value) : `${value}`);
     const images = result.images_per_trial;
     const facts = result.problems.length ? [] : [
       ['Method', `${result.method}, ${result.architecture}`],
       ['Parameters to search', `${result.parameters.length}`],
       ...(result.start ? [['First trial', result.start]] : []),
-      ['Images', `${images} per trial, ${images * result.trials} in ${optim.plural(result.trials, 'trial')} (about ${optim.bytes(result.image_bytes)} on disk)`],
+      ['Images', `${images} per trial, ${images * result.trials} in ${optim.plural(result.trials, 'trial')}${result.verify_images ? ` and ${result.verify_images} to verify the best ${result.finalists}` : ''} (about ${optim.bytes(result.image_bytes)} on disk)`],
       ['Merged per trial', `${optim.bytes(result.merged_bytes)} of weights, written in place; up to as much RAM again holds your originals`],
       ['Stays as in model A', result.kept_blocks.join(' ') || 'nothing'],
     ];

@@ -19,7 +19,7 @@
       report = answer.text;
       optim.show(read, answer.text);
       optim.show(copy, answer.state === 'done');
-      section.summary(answer.state === 'running' ? 'running …' : answer.state === 'done' ? (answer.failed ? `${answer.failed} failed` : 'no failure') : answer.state === 'failed' ? 'ended early' : '');
+      section.summary(answer.state === 'running' ? (answer.at || 'running …') : answer.state === 'done' ? (answer.failed ? `${answer.failed} failed` : 'no failure') : answer.state === 'failed' ? 'ended early' : '');
       if (answer.state === 'running') setTimeout(() => attempt(async () => show(await optim.get('selftest'))), 1500);
     };
     const run = optim.button('optim_selftest', 'Run self-test', () => attempt(async () => show(await optim.post('selftest'))));

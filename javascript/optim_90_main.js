@@ -51,6 +51,13 @@
       picked = null;
       poller.now();
     });
+    const change = () => attempt(async () => {
+      notices.put(null);
+      form.markProblems([]);
+      const answer = await optim.post('command', { command: 'change', form: form.value() });
+      notices.put([`Pass ${answer.pass} begins after the trial under way.`], 'good');
+      poller.now();
+    });
     const save = async (number, how) => {
       saving.add(number);
       draw();
@@ -89,12 +96,17 @@
           return;
         }
         const images = result.images_per_trial;
-        form.setPlanLine(`${optim.plural(result.trials, 'trial')} × ${optim.plural(images, 'image')} = ${optim.plural(result.trials * images, 'image')}`, false, optim.plural(result.parameters.length, 'parameter'));
+        form.setStarts(result.design);
+        const later = (result.passes || []).slice(1);
+        const more = later.map((row, i) => ` + ${row.trials} × ${row.images_per_trial} (pass ${i + 2})`).join('');
+        const again = result.verify_images ? ` + ${result.verify_images} to verify` : '';
+        const split = result.design && result.trials > result.design ? ` (${result.design} + ${result.trials - result.design})` : '';
+        form.setPlanLine(`${optim.plural(result.trials, 'trial')}${split} × ${optim.plural(images, 'image')}${more}${again} = ${optim.plural(result.trials * images + later.reduce((sum, row) => sum + row.trials * row.images_per_trial, 0) + result.verify_images, 'image')}`, false, optim.plural(result.parameters.length, 'parameter'));
       }, 400);
     };
 
     // --- parts --------------------------------------------------------------------------------------------------
-    const form = optim.parts.form({ onChange: quietCheck, onStart: start, onCheck: explain, onResume: resume });
+    const form = optim.parts.form({ onChange: quietCheck, onStart: start, onCheck: explain, onResume: resume, onChangeRun: change });
     const bar = optim.parts.bar({ onStart: start, onCommand: command });
     const plot = optim.scorePlot((number) => {
       picked = picked === number ? null : number;
@@ -125,6 +137,11 @@
       },
     });
     const best = optim.parts.trialCard({ id: 'optim_best', onOpen: open, onSave: (number) => save(number), onSaveAs: saveAs, onFail: fail });
+    const verdict = optim.verdictCard((number) => {
+      picked = number;
+      poller.now();
+      draw();
+    });
     const saved = el('div', { class: 'optim-stack', id: 'optim_saved' });
     const errors = el('div', { class: 'optim-stack', id: 'optim_errors' });
     const logCard = el('section', { class: 'optim-card', hidden: true }, saved, errors);
@@ -141,7 +158,7 @@
         el('div', { class: 'optim-step' }, el('b', { text: 'Press Start. ' }), 'Optim merges in memory, makes the same images with every merge, and lets the judges score them. No checkpoint is written on the way.'),
         el('div', { class: 'optim-step' }, el('b', { text: 'Watch it learn. ' }), 'The curve, the images and the best values appear here. Pause or stop whenever you like; nothing is lost.')),
       el('div', { class: 'optim-help', text: 'At the end the best merge is saved, and your own model is put back as it was.' }));
-    const live = el('div', { class: 'optim-live' }, rater.node, plotCard, el('div', { class: 'optim-pair' }, current.node, best.node), logCard);
+    const live = el('div', { class: 'optim-live' }, rater.node, plotCard, verdict.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard);
     const right = el('div', { class: 'optim-right' }, welcome, live);
     form.node.append(selftest.node);
     root.replaceChildren(bar.node, notices.node, el('div', { class: 'optim-columns' }, form.node, right));
@@ -163,32 +180,41 @@
       }
       const active = !RESTING.includes(snapshot.state);
       const trials = [...store.trials.values()].sort((a, b) => a.number - b.number);
-      snapshot.trialCount = trials.filter((t) => t.state === 'complete').length;
       bar.draw(snapshot, store.offline, starting || !form.ready());
-      form.setRunning(active || starting || !form.ready());
+      form.setRunning(active || starting || !form.ready(), active && form.ready() && snapshot.state !== 'stopping');
       optim.show(welcome, !snapshot.run);
       optim.show(live, snapshot.run);
       if (!snapshot.run) return;
-      const { folder, images: total } = snapshot.run;
+      const { folder } = snapshot.run;
+      const passOf = (number) => (snapshot.run.passes || []).find((row) => store.trials.has(number) && row.id === store.trials.get(number).pass);
+      const totalOf = (number) => (passOf(number) || snapshot.run).images;
+      const searched = trials.filter((trial) => (passOf(trial.number) || { kind: 'search' }).kind === 'search');
       const bestNumber = snapshot.best ? snapshot.best.trial : null;
       const p = snapshot.progress;
       const finished = lastSeen();
       const shown = picked !== null && store.trials.has(picked) ? picked : snapshot.current !== null ? snapshot.current : finished;
-      plot.draw({ trials, total: snapshot.run.trials, best: bestNumber, picked, active, empty: active ? 'The first score appears here' : 'No trial was scored' });
+      const ofPass = (id) => searched.filter((trial) => trial.pass === id && !/^rescored/.test(trial.origin)).length;
+      const begun = (snapshot.run.passes || []).filter((row) => row.kind === 'search' && row.begun);
+      const now = begun[begun.length - 1];
+      // Where the current pass will end, on the axis of all trials that searched.
+      const total = now ? searched.length - ofPass(now.id) + Math.max(p.pass_trials, ofPass(now.id)) : snapshot.run.trials;
+      plot.draw({ trials: searched, total, passes: begun.length > 1 ? begun : [], best: bestNumber, picked, active, empty: active ? 'The first score appears here' : 'No trial was scored' });
       const bestTrial = store.trials.get(bestNumber);
       const making = active && shown === snapshot.current && p.steps ? { image: p.image - 1, part: p.step / p.steps } : null;
       current.draw({
         heading: picked !== null || active ? 'Trial' : 'Last trial', number: shown, trial: store.trials.get(shown), folder,
-        images: imagesOf(shown), total, step: making, compare: shown !== bestNumber && bestTrial ? bestTrial.drawn || bestTrial.values : null,
+        images: imagesOf(shown), total: totalOf(shown), step: making, compare: shown !== bestNumber && bestTrial ? bestTrial.drawn || bestTrial.values : null,
         pinned: picked !== null && active, saving, empty: 'The images of the first trial appear here.',
       });
+      verdict.draw(snapshot.verification, form.judges());
+      const winner = snapshot.verification && snapshot.verification.winner === bestNumber;
       best.draw({
-        heading: 'Best: trial', number: bestNumber, trial: bestTrial, folder, images: bestNumber === null ? [] : imagesOf(bestNumber), total,
+        heading: winner ? 'Winner: trial' : 'Best: trial', number: bestNumber, trial: bestTrial, folder, images: bestNumber === null ? [] : imagesOf(bestNumber), total: totalOf(bestNumber),
         step: null, compare: null, pinned: false, saving, empty: 'The best trial appears here once one is scored.',
       });
       if (bestNumber === null) best.node.querySelector('.optim-title').textContent = 'Best';
       rater.draw({
-        manual: snapshot.run.manual, active, folder, total, waiting: snapshot.waiting, imagesOf,
+        manual: snapshot.run.manual, active, folder, total: totalOf(snapshot.current), waiting: snapshot.waiting, imagesOf,
         pending: (trial, image) => scores.pending(folder, trial, image),
         sending: (trial, image) => scores.sending(folder, trial, image),
       });

@@ -196,7 +196,8 @@ def _merge(options: argparse.Namespace) -> int:
 
 
 def _refuse_manual(plan: RunPlan) -> None:
-    if any(scorer.id == MANUAL for scorer in plan.scorers):
+    later = [spec for later in plan.passes for spec in later.scorers or ()]
+    if any(scorer.id == MANUAL for scorer in (*plan.scorers, *plan.verify.scorers, *later)):
         raise OptimError(
             f"The run {plan.name} is scored by hand, which takes the tab; open it with 'python -m lib_optim'."
         )
@@ -242,6 +243,8 @@ def _print_status(manager: RunManager) -> None:
     snapshot = manager.snapshot(manager.view.revision)
     progress, best = snapshot["progress"], snapshot["best"]
     line = f"trial {progress['trial']}/{progress['trials']} · image {progress['image']}/{progress['images']}"
+    if progress["phase"]:
+        line += f" · {progress['phase']}"
     if best:
         line += f" · best {best['value']:.4g} (trial {best['trial']})"
     if progress["eta_seconds"] is not None:

@@ -18,7 +18,7 @@ from lib_optim.hosts.base import Checkpoint
 from lib_optim.hosts.standalone import StandaloneHost
 from lib_optim.plan.guide import ComponentGuide, Group, Guide, Strategy
 from lib_optim.plan.payload import Payload
-from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec
+from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec, VerifySpec
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.manager import RunManager
@@ -52,6 +52,7 @@ def make_plan(folder: Path, **changes: Any) -> RunPlan:
         budget=Budget(2),
         save=SaveSpec(checkpoint=False),
         seed=5,
+        verify=VerifySpec(0),
     )
     return dataclasses.replace(plan, **changes)
 

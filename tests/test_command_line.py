@@ -49,7 +49,7 @@ def test_run_and_resume(bench: Rig) -> None:
     done = call(bench.folder, "run", write_plan(bench), "--guide", str(guide))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == str(bench.folder_of().path)
-    assert "2 trials done. Best: trial" in done.stdout
+    assert "All 2 trials are done. Best: trial" in done.stdout
     assert [trial.state for trial in bench.stored().trials] == ["complete", "complete"]
     assert {name for trial in bench.stored().trials for name in trial.values} == {"all_alpha"}
     guide.write_text("components:\n  unet: al")
@@ -84,7 +84,7 @@ def test_ctrl_c_stops_in_good_order(bench: Rig) -> None:
         out, err = child.communicate(timeout=120)
     assert child.returncode == 0, err
     assert "Stopping; the best merge so far is kept" in out
-    assert "trials done. Best: trial" in out
+    assert "Stopped by you. Best: trial" in out
     assert err == ""
     assert bench.folder_of().best_recipe.exists()
 

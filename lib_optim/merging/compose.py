@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from lib_optim.merging.adjusting import adjusted_row
+from lib_optim.merging.choice import choice_of
 from lib_optim.merging.graph_reader import read_graph
 from lib_optim.merging.methods import MethodRow, merge_method, method_row
 from lib_optim.merging.recipe_method import RECIPE, recipe_method, seeds_in
@@ -17,7 +18,7 @@ from lib_optim.plan.guide import Guide
 from lib_optim.plan.methods import MergeMethod, MethodParameter
 from lib_optim.plan.run_plan import RunPlan
 
-__all__ = ["composed", "named_in", "plan_method", "row_of"]
+__all__ = ["composed", "named_in", "plan_method", "row_of", "ways_of"]
 
 
 def plan_method(plan: RunPlan, architecture: Architecture | None = None, present: Collection[str] = ()) -> MergeMethod:
@@ -33,7 +34,8 @@ def plan_method(plan: RunPlan, architecture: Architecture | None = None, present
     """
     if plan.recipe and plan.method != RECIPE:
         raise PlanError(f"The plan holds a recipe, but its method is '{plan.method}'; make it '{RECIPE}'.")
-    return composed(plan.method, plan.recipe, plan.adjust, architecture, present, named_in(plan.guide))
+    named = named_in(plan.guide)
+    return composed(plan.method, plan.recipe, plan.adjust, architecture, present, named, plan.methods)
 
 
 def composed(
@@ -43,6 +45,7 @@ def composed(
     architecture: Architecture | None,
     present: Collection[str] = (),
     named: Collection[str] = (),
+    others: Sequence[str] = (),
 ) -> MergeMethod:
     """Return the method of a plan by its parts; see `plan_method`.
 
@@ -53,16 +56,38 @@ def composed(
         architecture: As `plan_method`.
         present: As `plan_method`.
         named: Method parameters that the guide names.
+        others: Further methods, of which and `name` every trial takes one.
 
     Raises:
         PlanError: As `plan_method`.
     """
-    method = recipe_method(recipe, architecture, present, named) if name == RECIPE else merge_method(name)
+    if others:
+        method = _choice([name, *others])
+    elif name == RECIPE:
+        method = recipe_method(recipe, architecture, present, named)
+    else:
+        method = merge_method(name)
     if adjust and method.id != "layer_adjust":
         method = with_adjustment(method)
     if method.adjusted and architecture is not None and architecture.id not in LATENTS:
         raise PlanError(f"{architecture.title} models have no layer adjustment; switch it off.")
     return method
+
+
+def _choice(names: Sequence[str]) -> MergeMethod:
+    for name in names:
+        if name in (RECIPE, "layer_adjust"):
+            what = "A recipe" if name == RECIPE else "Layer adjust"
+            raise PlanError(f"{what} cannot be one of several methods; choose it alone.")
+    return choice_of([merge_method(name) for name in names])
+
+
+def ways_of(method: MergeMethod) -> dict[str, MergeMethod]:
+    """Return the methods between which `method` lets its trials choose, by id; itself, under "", if there is none."""
+    found = {choice.id: merge_method(choice.id) for choice in method.choices}
+    if method.adjusted:
+        found = {name: with_adjustment(way) for name, way in found.items()}
+    return found or {"": method}
 
 
 def row_of(method: MergeMethod) -> MethodRow:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib_optim.merging.adjusting import plain_parameters
-from lib_optim.merging.compose import row_of
+from lib_optim.merging.choice import way_space
+from lib_optim.merging.compose import row_of, ways_of
 from lib_optim.merging.constants import free_memory
 from lib_optim.merging.direct import searched_by_block
 from lib_optim.merging.expression import Constant, expression_of, leaves_of
@@ -45,6 +46,10 @@ def memory_plan(
     base: CheckpointHeader,
 ) -> MemoryPlan:
     """Return the memory plan of a `Merger` with these arguments. Reads nothing but `base`, A's header."""
+    if method.choices:
+        ways, spaces = ways_of(method), {choice.id: way_space(space, choice) for choice in method.choices}
+        plans = [memory_plan(way, models, architecture, blocks, spaces[name], base) for name, way in ways.items()]
+        return MemoryPlan(sum(plan.wanted for plan in plans), free_memory() // 2)
     nodes, row = sd_mecha().recipe_nodes, row_of(method)
     config = architecture.mecha_config
     models_of_recipe = [nodes.ClosedModelRecipeNode(path, config, "weight") for path in models]

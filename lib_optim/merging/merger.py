@@ -5,21 +5,25 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib_optim.merging.compose import row_of
-from lib_optim.merging.constants import Constants
+from lib_optim.merging.choice import way_space
+from lib_optim.merging.compose import row_of, ways_of
+from lib_optim.merging.constants import Constants, free_memory
 from lib_optim.merging.engine import Engine, Tables
 from lib_optim.merging.keys import shared_keys
 from lib_optim.merging.lora_recipe import lora_routes
 from lib_optim.merging.lora_source import open_source
+from lib_optim.merging.methods import MethodRow
 from lib_optim.merging.recipe import Recipe, block_values, recipe_of
 from lib_optim.merging.sinks import MergeReport, PlacedSink, WeightSink
 from lib_optim.merging.sources import Source
 from lib_optim.plan.architectures import Architecture
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.bounds import Value
+from lib_optim.plan.dimensions import METHOD
 from lib_optim.plan.errors import MergeError
 from lib_optim.plan.header import CheckpointHeader
 from lib_optim.plan.methods import MergeMethod
@@ -29,6 +33,18 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["MergeReport", "Merger", "Recipe", "WeightSink"]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One merge method, and the part of the space that is its own."""
+
+    row: MethodRow
+    space: Space
+    engine: Engine
+
+    def assignment(self, values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
+        return self.space.assign({p.name: values[p.name] for p in self.space.parameters})
 
 
 class Merger:
@@ -81,24 +97,32 @@ class Merger:
         self.method, self.space, self.blocks, self.seed, self.device = method, space, blocks, seed, device
         self.architecture = architecture
         self._config = architecture.mecha_config
-        self._row = row_of(method)
+        rows = {name: row_of(way) for name, way in ways_of(method).items()}
         self._sources: list[Source] = []
         try:
             for path in models:
                 self._sources.append(open_source(path, self._config, self._sources[0] if self._sources else None))
-            shared = shared_keys(self._sources, blocks, space.merged_blocks, space.base_blocks, self._row.keys)
+            shared = shared_keys(
+                self._sources, blocks, space.merged_blocks, space.base_blocks, next(iter(rows.values())).keys
+            )
         except BaseException:
             self.close()
             raise
         self.missing = shared.missing
         # From here on `key` is sd-mecha's name of a tensor, `name` the one in A's file.
         self._names, self._blocks_of_keys = shared.names, shared.blocks
-        self._engine = Engine(
-            self._row, self._sources, self._config, self._names, self._blocks_of_keys, space, seed,
-            device=device, precision=precision, memory=memory,
-        )  # fmt: skip
-        self.slow = self._engine.slow
-        self._last: tuple[weakref.ref[WeightSink], Tables] | None = None
+        spaces = {choice.id: way_space(space, choice) for choice in method.choices} or {"": space}
+        room = (free_memory() // 2 if memory is None else memory) // len(rows)
+        self._ways = {
+            name: _Way(row, spaces[name], Engine(
+                row, self._sources, self._config, self._names, self._blocks_of_keys, spaces[name], seed,
+                device=device, precision=precision, memory=room,
+            ))
+            for name, row in rows.items()
+        }  # fmt: skip
+        self._engine = next(iter(self._ways.values())).engine
+        self.slow = next((way.engine.slow for way in self._ways.values() if way.engine.slow), "")
+        self._last: tuple[weakref.ref[WeightSink], _Way, Tables] | None = None
 
     @property
     def models(self) -> tuple[Path, ...]:
@@ -117,7 +141,7 @@ class Merger:
 
     @property
     def constants(self) -> Constants:
-        """What is computed once and kept."""
+        """What is computed once and kept; of several methods, the first one's."""
         return self._engine.constants
 
     @property
@@ -131,9 +155,23 @@ class Merger:
         Raises:
             PlanError: `values` do not fit the space.
         """
-        assignment = self.space.assign(values)
+        way, assignment = self._way(values), self.assignment(values)
         loras = lora_routes(self._sources)
-        return recipe_of(self._row, self.models, self._config, assignment, self._blocks_of_keys, self.seed, loras)
+        return recipe_of(way.row, self.models, self._config, assignment, self._blocks_of_keys, self.seed, loras)
+
+    def assignment(self, values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
+        """Return ``{method parameter: {block: value}}`` of one point of the space, for the method that it takes.
+
+        Raises:
+            PlanError: `values` do not fit the space.
+        """
+        way = self._way(values)
+        assigned = self.space.assign(values)  # looks at every value, also of what is not chosen
+        return assigned if way.space is self.space else way.assignment(values)
+
+    def method_of(self, values: Mapping[str, Value]) -> MergeMethod:
+        """Return the merge method of one point of the space."""
+        return self._way(values).row.method
 
     def write(
         self, values: Mapping[str, Value], live: WeightSink, cancelled: Callable[[], bool] | None = None
@@ -153,17 +191,17 @@ class Merger:
         """
         started = time.perf_counter()
         able = set(live.keys())
-        tables = self._tables(values)
-        kept = self._kept(tables, live)
+        way, tables = self._way(values), self._tables(values)
+        kept = self._kept(way, tables, live)
         keys = [key for key, name in self._names.items() if name in able and key not in kept]
         written: list[str] = []
         self._last = None
         if isinstance(live, PlacedSink):
-            keys = self._engine.write_in_place(tables, keys, live, cancelled, written)
-        for name, tensor in self._engine.stream(tables, keys, cancelled):
+            keys = way.engine.write_in_place(tables, keys, live, cancelled, written)
+        for name, tensor in way.engine.stream(tables, keys, cancelled):
             live.write(name, tensor)
             written.append(name)
-        self._last = (weakref.ref(live), tables)
+        self._last = (weakref.ref(live), way, tables)
         tensors = self._sources[0].header.tensors
         mine = set(self._names.values())
         return MergeReport(
@@ -184,7 +222,7 @@ class Merger:
 
         The memory of a tensor is used again for the next one: copy what is to be kept. Raises as `write`.
         """
-        return self._engine.stream(self._tables(values), list(self._names), cancelled)
+        return self._way(values).engine.stream(self._tables(values), list(self._names), cancelled)
 
     def base_tensor(self, name: str) -> torch.Tensor:
         """Return a tensor of the base's file as stored; never write to it."""
@@ -193,12 +231,13 @@ class Merger:
     @property
     def resident_bytes(self) -> int:
         """How much of the memory of another device than the CPU is kept."""
-        return 0 if self.device == "cpu" else self._engine.residents.bytes + self._engine.constants.bytes
+        engines = [way.engine for way in self._ways.values()]
+        return 0 if self.device == "cpu" else sum(e.residents.bytes + e.constants.bytes for e in engines)
 
     def give_memory(self, size: int) -> None:
         """Let it keep models and constants on its device, up to `size` bytes. Only where that is not the CPU."""
-        if self.device != "cpu":
-            self._engine.give_memory(size)
+        for way in self._ways.values() if self.device != "cpu" else ():
+            way.engine.give_memory(size // len(self._ways))
 
     def rest(self) -> None:
         """Let go of the files and of all that is kept in memory, until the next merge.
@@ -206,7 +245,8 @@ class Merger:
         On another device than the CPU nothing is kept after this, until `give_memory`.
         """
         self._last = None
-        self._engine.rest()
+        for way in self._ways.values():
+            way.engine.rest()
         self.close()
 
     def close(self) -> None:
@@ -216,17 +256,23 @@ class Merger:
 
     def _tables(self, values: Mapping[str, Value]) -> Tables:
         """Return every block's value of every parameter, and look whether the files are still what they were."""
-        assignment = self.space.assign(values)
+        assignment = self.assignment(values)
         for source in self._sources:
             source.check_unchanged()
         blocks = set(self._blocks_of_keys.values())
-        return Tables(assignment, block_values(self.method, assignment, blocks))
+        return Tables(assignment, block_values(self._way(values).row.method, assignment, blocks))
 
-    def _kept(self, tables: Tables, live: WeightSink) -> set[str]:
+    def _way(self, values: Mapping[str, Value]) -> _Way:
+        """Return the method that `values` take; the first where they name none, which `assign` refuses."""
+        found = self._ways.get(str(values.get(METHOD))) if self.method.choices else None
+        return found or next(iter(self._ways.values()))
+
+    def _kept(self, way: _Way, tables: Tables, live: WeightSink) -> set[str]:
         """Return the keys that need no merging: `live` holds the result."""
-        last = self._last[1] if self._last is not None and self._last[0]() is live else None
+        known = self._last is not None and self._last[0]() is live and self._last[1] is way
+        last = self._last[2] if self._last is not None and known else None
         same = {block for block, table in tables.blocks.items() if last is not None and last.blocks[block] == table}
         kept = {key for key, block in self._blocks_of_keys.items() if block in same}
         if isinstance(live, PlacedSink):
-            kept |= {key for key, name in self._names.items() if live.is_original(name) and self._engine.equal(key)}
+            kept |= {key for key, name in self._names.items() if live.is_original(name) and way.engine.equal(key)}
         return kept

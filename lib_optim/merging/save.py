@@ -134,9 +134,9 @@ def _metadata(merger: Merger, values: Mapping[str, Value], save: SaveSpec) -> di
     summary = {
         "type": "optim",
         **{f"{role}_model_hash": digest for role, digest in zip(roles, digests, strict=False)},
-        "interp_method": merger.method.title,
+        "interp_method": merger.method_of(values).title,
         "multiplier": None,
-        "values": merger.space.assign(values),
+        "values": merger.assignment(values),
         "recipe": recipe.digest,
         "seed": merger.seed if merger.method.stochastic else None,
         "save_as_half": save.dtype == "fp16",

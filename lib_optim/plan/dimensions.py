@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lib_optim.plan.bounds import Bound, Value
 from lib_optim.plan.curves import CurveShape, curve_through
@@ -12,7 +12,10 @@ from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.noun import Noun
 
-__all__ = ["BlockCurve", "Parameter", "Setting", "Space"]
+__all__ = ["METHOD", "BlockCurve", "Parameter", "Setting", "Space"]
+
+METHOD = "method"
+"""Name of the parameter that is the merge method itself, where trials choose one."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Parameter(Noun):
         name: Unique, ``<block or group>_<method parameter>``.
         bound: ``float``, ``int``, ``bool`` or ``choice``.
         method_parameter: What it sets, e.g. ``alpha``.
-        blocks: The blocks in which it sets it.
+        blocks: The blocks in which it sets it; empty for the choice of the method.
         default: The method's own default, for warm starts; None where it has none.
         curve: Name of the curve that it is a point of, in all of `blocks`; empty for a value that stands for itself.
     """
@@ -94,6 +97,8 @@ class Space(Noun):
         base_blocks: Those of them that the merge leaves out, because only an adjustment of the base's own tensors
             is asked for.
         curves: Which dimensions are points of curves over blocks.
+        ways: Where every trial chooses a merge method, by the value of the parameter ``method``: method to the method
+            parameters that count with it; all others do nothing then.
     """
 
     parameters: tuple[Parameter, ...]
@@ -101,6 +106,7 @@ class Space(Noun):
     merged_blocks: tuple[str, ...]
     base_blocks: tuple[str, ...] = ()
     curves: tuple[BlockCurve, ...] = ()
+    ways: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def assign(self, values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
         """Turn one point of the space into ``{method parameter: {block: value}}``, for every block it has one in.
@@ -128,26 +134,36 @@ class Space(Noun):
         every = {**{setting.name: setting.value for setting in self.settings}, **values}
         rows: list[Parameter | Setting] = [*self.settings, *self.parameters]
         for row in rows:
-            if not row.curve:
+            if not row.curve and row.blocks:  # the choice of the method is in no block
                 table.setdefault(row.method_parameter, {}).update(dict.fromkeys(row.blocks, every[row.name]))
         for curve in self.curves:
             points = [float(every[name]) for name in curve.points]
             table.setdefault(curve.method_parameter, {}).update(curve.values(points))
         return table
 
+    def active(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Return those of `values` that do something: without the parameters of methods that are not chosen."""
+        counts = self.ways.get(str(values.get(METHOD)))
+        if counts is None:
+            return dict(values)
+        idle = {p.name for p in self.parameters if p.blocks and p.method_parameter not in counts}
+        return {name: value for name, value in values.items() if name not in idle}
+
     def drawn(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """Return one point of the space as people look at it: on a curve a value per block instead of its points.
+        """Return one point of the space as people look at it: what is `active`, and on a curve a value per block.
 
         Raises:
             PlanError: As `assign`.
         """
+        active = self.active(values)
         if not self.curves:
-            return dict(values)
+            return active
         points = {name for curve in self.curves for name in curve.points}
         table = self.assign(values)
         on_curves = {
             f"{block}_{curve.method_parameter}": table[curve.method_parameter][block]
             for curve in self.curves
             for block in curve.blocks
+            if any(name in active for name in curve.points) or not self.ways
         }
-        return {**{name: value for name, value in values.items() if name not in points}, **on_curves}
+        return {**{name: value for name, value in active.items() if name not in points}, **on_curves}

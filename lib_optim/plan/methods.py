@@ -9,7 +9,7 @@ from typing import Literal
 from lib_optim.plan.bounds import Bound, Value
 from lib_optim.plan.noun import Noun
 
-__all__ = ["MergeMethod", "MethodParameter"]
+__all__ = ["MergeMethod", "MethodChoice", "MethodParameter"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,21 @@ class MethodParameter(Noun):
 
 
 @dataclass(frozen=True)
+class MethodChoice(Noun):
+    """One of the methods between which the trials of a run choose.
+
+    Attributes:
+        id: Its identifier.
+        title: As shown.
+        names: Its own parameters to what they are called in the run.
+    """
+
+    id: str
+    title: str
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class MergeMethod(Noun):
     """One merge method.
 
@@ -61,6 +76,7 @@ class MergeMethod(Noun):
             merges only what the guide names. A guide's ``none`` keeps a block in any case.
         recipe: The text it was read from, for a method made of a recipe.
         adjusted: Whether the layer adjustment follows the merge.
+        choices: The methods of which each trial takes one (`lib_optim.merging.choice`); empty for one method.
     """
 
     id: str
@@ -73,6 +89,7 @@ class MergeMethod(Noun):
     blocks: tuple[str, ...] = ()
     recipe: str = ""
     adjusted: bool = False
+    choices: tuple[MethodChoice, ...] = ()
 
     def takes(self, models: int) -> bool:
         """Tell whether the method takes this many models."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,19 @@ from typing import Any
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.noun import Noun
 
-__all__ = ["FORBIDDEN_OVERRIDES", "OWN_FIELDS", "ImageJob", "Payload", "jobs_of", "load_payload"]
+__all__ = [
+    "FORBIDDEN_OVERRIDES",
+    "MAX_SEED",
+    "OWN_FIELDS",
+    "ImageJob",
+    "Payload",
+    "drawn_like",
+    "drawn_seeds",
+    "fresh_seeds",
+    "jobs_of",
+    "load_payload",
+    "same_picture",
+]
 
 # These swap, reload or change models inside a generation, so that the image would not show the merge.
 FORBIDDEN_OVERRIDES = (
@@ -173,6 +186,60 @@ def jobs_of(payloads: tuple[Payload, ...]) -> tuple[ImageJob, ...]:
             seed, subseed = (payload.seed + i) % (MAX_SEED + 1), max(payload.subseed, 0)
             jobs.append(ImageJob(len(jobs), payload, seed, subseed))
     return tuple(jobs)
+
+
+def drawn_seeds(payloads: tuple[Payload, ...], root: str) -> tuple[Payload, ...]:
+    """Return `payloads` with every seed and variation seed of -1 replaced by one derived from `root`."""
+    drawn = random.Random(root)
+    return tuple(
+        dataclasses.replace(
+            payload,
+            seed=payload.seed if payload.seed >= 0 else drawn.randrange(MAX_SEED),
+            subseed=payload.subseed if payload.subseed >= 0 else drawn.randrange(MAX_SEED),
+        )
+        for payload in payloads
+    )
+
+
+def drawn_like(payloads: tuple[Payload, ...], known: tuple[Payload, ...], root: str) -> tuple[Payload, ...]:
+    """Return `payloads` with drawn seeds, those of `known` where a payload is the same but for its seeds."""
+
+    def undrawn(payload: Payload) -> Payload:
+        return dataclasses.replace(payload, seed=-1, subseed=-1)
+
+    before = {payload.name: payload for payload in known}
+
+    def kept(payload: Payload) -> Payload:
+        same = before.get(payload.name)
+        if same is None or undrawn(same) != undrawn(payload):
+            return payload
+        seed = payload.seed if payload.seed >= 0 else same.seed
+        return dataclasses.replace(
+            payload, seed=seed, subseed=payload.subseed if payload.subseed >= 0 else same.subseed
+        )
+
+    return drawn_seeds(tuple(map(kept, payloads)), root)
+
+
+def same_picture(a: ImageJob, b: ImageJob) -> bool:
+    """Whether both jobs make the same image of the same merge, however it counts and whatever it is called."""
+    fields = (f.name for f in dataclasses.fields(Payload) if f.name not in OWN_FIELDS | {"seed", "subseed"})
+    same = all(getattr(a.payload, name) == getattr(b.payload, name) for name in fields)
+    varied = a.payload.subseed_strength > 0
+    return same and a.seed == b.seed and (not varied or a.subseed == b.subseed)
+
+
+def fresh_seeds(payloads: tuple[Payload, ...], root: str) -> tuple[Payload, ...]:
+    """Return `payloads` with other seeds and variation seeds, derived from `root`: no image has one it had before."""
+    drawn = random.Random(root)
+    fresh = []
+    for payload in payloads:
+        taken = {(payload.seed + i) % (MAX_SEED + 1) for i in range(payload.images)}
+        seed = drawn.randrange(MAX_SEED)
+        while not taken.isdisjoint((seed + i) % (MAX_SEED + 1) for i in range(payload.images)):
+            seed = drawn.randrange(MAX_SEED)
+        fresh.append(dataclasses.replace(payload, seed=seed, subseed=drawn.randrange(MAX_SEED)))
+    return tuple(fresh)
 
 
 def _refuse_constant(name: str) -> float:

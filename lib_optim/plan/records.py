@@ -9,7 +9,7 @@ from typing import Literal
 from lib_optim.plan.bounds import Value
 from lib_optim.plan.noun import Noun
 
-__all__ = ["ImageRecord", "Score", "Trial", "TrialState"]
+__all__ = ["Finalist", "ImageRecord", "Score", "Trial", "TrialState", "Verdict"]
 
 TrialState = Literal["running", "waiting", "complete", "failed", "skipped"]
 
@@ -22,14 +22,16 @@ class Trial(Noun):
         number: From 0, in the order of suggestion; never used twice.
         state: ``waiting``: all images are there, a human score is missing. ``skipped``: by the user.
         values: Parameter name to value.
-        origin: ``start: <name>``, ``preset: <name>``, ``design: <kind> <number>``, ``sampler: <id>`` or
-            ``requeued: <number>``.
+        origin: ``start: <name>``, ``preset: <name>``, ``design: <kind> <number>``, ``sampler: <id>``,
+            ``requeued: <number>``, ``best: <number>`` and ``rescored: <number>`` (what a later pass takes over) or
+            ``verify: <number>``.
         recipe: Short hash of the recipe; names the merge in every image.
         value: Combined score, or None unless complete.
         reason: Why it failed or was skipped, one sentence.
         seconds: Wall time by step: ``merge``, ``generate``, ``score``, ``restore``.
         started: Unix time.
         finished: Unix time or None.
+        pass_id: The pass it belongs to, from 1.
     """
 
     number: int
@@ -42,6 +44,7 @@ class Trial(Noun):
     seconds: Mapping[str, float] = field(default_factory=dict)
     started: float = 0.0
     finished: float | None = None
+    pass_id: int = 1
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,36 @@ class Score(Noun):
     request: str = ""
     removed: bool = False
     created: float = 0.0
+
+
+@dataclass(frozen=True)
+class Finalist(Noun):
+    """One of the best trials of a search, before and after.
+
+    Attributes:
+        trial: Its number.
+        again: The trial in which it was made again.
+        before: Its value in the search.
+        fresh: Its value on fresh seeds of the search's payloads; None if all of them were skipped.
+        held_out: Its value on the held-out payloads; None if there are none.
+        opinions: Held-out scorer to mean raw score over the images of `again`.
+        together: Before and after in one, each image counting alike: what decides.
+    """
+
+    trial: int
+    again: int
+    before: float
+    fresh: float | None
+    held_out: float | None
+    opinions: Mapping[str, float]
+    together: float
+
+
+@dataclass(frozen=True)
+class Verdict(Noun):
+    """The outcome of a verification. `finalists` in the order of their value in the search; `failed` could not be
+    made again, or were skipped."""
+
+    winner: int
+    finalists: tuple[Finalist, ...]
+    failed: tuple[int, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,11 +10,11 @@ from typing import Any, Literal
 from lib_optim.plan.design import StartDesign
 from lib_optim.plan.guide import Guide
 from lib_optim.plan.noun import Noun
-from lib_optim.plan.payload import MAX_SEED, Payload
+from lib_optim.plan.payload import Payload, drawn_like, drawn_seeds
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.plan.starts import StartPoint
 
-__all__ = ["Budget", "ModelRef", "RunPlan", "SamplerSpec", "SaveSpec"]
+__all__ = ["Budget", "ModelRef", "PassSpec", "RunPlan", "SamplerSpec", "SaveSpec", "VerifySpec"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,64 @@ class SamplerSpec(Noun):
 
 @dataclass(frozen=True)
 class Budget(Noun):
-    """How much a run may spend. `trials` counts finished trials, presets included; at least 1."""
+    """How much a search may spend, and when it has found enough: it ends by the rule that holds first.
+
+    Attributes:
+        trials: Finished trials, starts and presets included; at least 1.
+        images: Images in all; 0 sets no limit. No trial begins that would go beyond it.
+        minutes: Time at work: merging, generating and scoring, not pauses or waiting for a human. No trial begins
+            after it; 0 sets no limit.
+        patience: Proposed trials in a row that do not beat the best by more than `min_delta`; 0 is endless.
+        min_delta: What counts as better than the best, in units of the score; 0 takes any.
+        target: The search ends with the first trial whose score is at least this.
+    """
 
     trials: int = 30
+    images: int = 0
+    minutes: float = 0.0
+    patience: int = 0
+    min_delta: float = 0.0
+    target: float | None = None
+
+    def most_trials(self, images: int, extra: int = 0) -> int:
+        """Return how many trials of `images` images each it allows, if `extra` are needed for something else."""
+        return min(self.trials, max(self.images - extra, 0) // images) if self.images and images else self.trials
+
+
+@dataclass(frozen=True)
+class VerifySpec(Noun):
+    """How the winner is verified: the best few are made again from seeds that the search never saw.
+
+    Attributes:
+        finalists: How many of the best are made again, 0 to 20; 0 names the best of the search, unverified.
+        payloads: Held-out prompts, which only the finalists are judged by, beside the search's own on fresh seeds.
+        scorers: Held-out scorers. They decide nothing: they show whether somebody else agrees.
+    """
+
+    finalists: int = 3
+    payloads: tuple[Payload, ...] = ()
+    scorers: tuple[ScorerSpec, ...] = ()
+
+
+@dataclass(frozen=True)
+class PassSpec(Noun):
+    """A later pass of a run: it starts from the best so far. What is None is as in the first pass.
+
+    Attributes:
+        name: For the page; may be empty.
+        payloads: What its merges are judged by; at least one with a score weight above 0.
+        scorers: Who judges.
+        sampler: Who proposes; None takes the first pass's sampler without its start design.
+        budget: When it ends, counted by itself.
+        free: The parameters that it searches, names or wildcards; all others stay as in the best so far. Empty: all.
+    """
+
+    name: str = ""
+    payloads: tuple[Payload, ...] | None = None
+    scorers: tuple[ScorerSpec, ...] | None = None
+    sampler: SamplerSpec | None = None
+    budget: Budget | None = None
+    free: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +148,8 @@ class RunPlan(Noun):
         scorers: At least one.
         sampler: Who proposes.
         budget: When to end.
+        verify: How the winner is verified, after the last pass.
+        passes: What comes after the first pass, which the fields above describe.
         save: What happens to the winner.
         seed: Root of every random choice of the run, 0 to 2**32 - 1.
         recipe: For the method ``recipe``: the text (``.mecha``) whose graph is merged. `models` are then its models, in
@@ -101,6 +157,7 @@ class RunPlan(Noun):
         merge_device: Where merges are computed: ``cpu``, ``gpu`` (the host's), or ``auto``, which takes the GPU if the
             model stays there. A run stays on one device, because two may round a last bit differently.
         adjust: Search the layer adjustment (`lib_optim.plan.adjust`) too, on top of the merge.
+        methods: Further merge methods: every trial takes one of `method` and these, as one more thing that is searched.
         block_map: Text of a block map of the user (`lib_optim.plan.own_maps`); empty for the usual blocks.
     """
 
@@ -118,16 +175,19 @@ class RunPlan(Noun):
     adjust: bool = False
     merge_device: Literal["auto", "cpu", "gpu"] = "auto"
     block_map: str = ""
+    verify: VerifySpec = field(default_factory=VerifySpec)
+    passes: tuple[PassSpec, ...] = ()
+    methods: tuple[str, ...] = ()
 
     def with_drawn_seeds(self) -> RunPlan:
         """Return the plan with every payload seed and variation seed of -1 replaced by one derived from `seed`."""
-        drawn = random.Random(f"payload seeds {self.seed}")
-        payloads = tuple(
-            dataclasses.replace(
-                payload,
-                seed=payload.seed if payload.seed >= 0 else drawn.randrange(MAX_SEED),
-                subseed=payload.subseed if payload.subseed >= 0 else drawn.randrange(MAX_SEED),
-            )
-            for payload in self.payloads
+        payloads = drawn_seeds(self.payloads, f"payload seeds {self.seed}")
+        held_out = drawn_seeds(self.verify.payloads, f"held-out seeds {self.seed}")
+        verify = dataclasses.replace(self.verify, payloads=held_out)
+        passes = tuple(
+            dataclasses.replace(later, payloads=drawn_like(later.payloads, payloads, f"pass {i} seeds {self.seed}"))
+            if later.payloads is not None
+            else later
+            for i, later in enumerate(self.passes, 2)
         )
-        return dataclasses.replace(self, payloads=payloads)
+        return dataclasses.replace(self, payloads=payloads, verify=verify, passes=passes)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.bounds import Bound, Value
 from lib_optim.plan.curve_space import block_curve
-from lib_optim.plan.dimensions import BlockCurve, Parameter, Setting, Space
+from lib_optim.plan.dimensions import METHOD, BlockCurve, Parameter, Setting, Space
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.guide import Curve, Guide
 from lib_optim.plan.matching import match_blocks
@@ -88,7 +88,7 @@ class _Builder:
         if not self.owners.problems:  # what they left out may be what a bound is for
             self._unused_bounds(dimensions)
         if not self.problems:
-            self._nothing_left(merged, searched)
+            self._nothing_left(merged, [*searched, *self._choice(merged)])
         if self.problems:
             raise PlanError(self.problems)
         adjusted = {name for parameter in self.method.parameters for name in parameter.blocks}
@@ -98,7 +98,17 @@ class _Builder:
         order = {block.name: i for i, block in enumerate(self.map.blocks)}
         searched = [replace(p, blocks=tuple(sorted(p.blocks, key=order.__getitem__))) for p in searched]
         searched.sort(key=lambda p: order[p.blocks[0]])
-        return Space(tuple(searched), tuple(settings), everything, base, curves)
+        searched = [*self._choice(merged), *searched]
+        ways = {choice.id: tuple(choice.names.values()) for choice in self.method.choices}
+        if ways:  # an adjustment follows whichever method it is
+            adjustments = tuple(p.name for p in self.method.parameters if p.blocks)
+            ways = {name: (*names, *adjustments) for name, names in ways.items()}
+        return Space(tuple(searched), tuple(settings), everything, base, curves, ways)
+
+    def _choice(self, merged: tuple[str, ...]) -> list[Parameter]:
+        """Return the choice of the method as a dimension, where there is one and anything is merged."""
+        ids = tuple(choice.id for choice in self.method.choices)
+        return [Parameter(METHOD, Bound("choice", choices=ids), METHOD, (), ids[0])] if ids and merged else []
 
     def _curves(
         self, bent: Mapping[str, Curve | None], searched: list[Parameter], settings: list[Setting]

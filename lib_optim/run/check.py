@@ -17,12 +17,14 @@ from lib_optim.plan.errors import CheckpointError, PlanError, Problem
 from lib_optim.plan.header import CheckpointHeader, read_header
 from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.own_maps import map_problems, plan_blocks
+from lib_optim.plan.passes import first_pass, later_pass, verification_of
 from lib_optim.plan.payload import ImageJob, jobs_of
 from lib_optim.plan.refine import refined_for
 from lib_optim.plan.run_plan import RunPlan
 from lib_optim.plan.space import Space, space_of
 from lib_optim.plan.starts import start_notes, start_problems
 from lib_optim.run.check_models import architecture_for, shape_problems
+from lib_optim.run.check_passes import free_problems, pass_problems
 from lib_optim.run.check_save import save_size
 from lib_optim.run.check_settings import settings_problems
 from lib_optim.run.device import device_notes, device_problems
@@ -66,6 +68,7 @@ class PlanCheck:
         merged_bytes: Size of the tensors that each trial writes, as stored in A's file.
         image_bytes: Rough size of all images of the run.
         notes: What is so about the models, and what the merge does about it.
+        counts: Trials and images per trial, of every pass and, last, of the verification, at most.
     """
 
     problems: tuple[Problem, ...]
@@ -74,18 +77,29 @@ class PlanCheck:
     merged_bytes: int = 0
     image_bytes: int = 0
     notes: tuple[str, ...] = ()
+    counts: tuple[tuple[int, int], ...] = ()
 
     @property
     def images_per_trial(self) -> int:
         """How many images one trial makes."""
         return len(self.resolved.jobs) if self.resolved else 0
 
+    @property
+    def trials(self) -> int:
+        """How many trials the first pass makes at most."""
+        return self.counts[0][0] if self.counts else 0
+
+    @property
+    def verify_images(self) -> int:
+        """How many images the verification makes at most."""
+        return self.counts[-1][0] * self.counts[-1][1] if self.counts else 0
+
 
 def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     """Look at everything in `plan`, and name every problem, a sentence each. Reads headers only; any thread."""
     plan = plan.with_drawn_seeds()
     load_user_methods(host.paths().data / METHODS_FOLDER)
-    problems = list(settings_problems(plan, host, scorers_dir))
+    problems = [*settings_problems(plan, host, scorers_dir), *pass_problems(plan, host, scorers_dir)]
     headers = _headers(plan, problems)
     architecture = architecture_for(headers, host, problems) if headers else None
     method = _method(plan, architecture, headers, problems)
@@ -100,7 +114,7 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
         problems.extend(error.problems)
         return PlanCheck(tuple(problems))
     # How many images a payload makes can be said only when its numbers are within bounds.
-    countable = not any(problem.where.startswith(("payloads", "budget")) for problem in problems)
+    countable = not any(problem.where.startswith(("payloads", "budget", "verify", "passes")) for problem in problems)
     jobs = jobs_of(plan.payloads) if countable else ()
     models = tuple(Path(model.path) for model in plan.models)
     resolved = Resolved(plan, base, models, tuple(headers), architecture, blocks, method, space, jobs)
@@ -112,18 +126,33 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     problems.extend(start_problems(plan.sampler.start, space, blocks))
     if not any(problem.where.startswith(("sampler", "budget")) for problem in problems):
         problems.extend(fit_problems(plan.sampler, space, plan.budget.trials))
+    problems.extend(free_problems(plan, space, blocks))
     tensors = headers[0].tensors
     merged = sum(info.nbytes for key, info in tensors.items() if blocks.block_of(key) in space.merged_blocks)
-    pixels = sum(job.payload.width * job.payload.height for job in resolved.jobs)
-    images = int(plan.budget.trials * pixels * _BYTES_PER_PIXEL)
+    counts, pixels = _images(plan) if countable else ((), 0)
+    images = int(pixels * _BYTES_PER_PIXEL)
     saved = save_size(plan.save, headers[0], architecture, resolved.components, problems)
     if countable:
         problems.extend(_disk(host, images, saved))
     notes = [note.sentence for note in notes_of(resolved) if note.kind == "note"]
     return PlanCheck(
         tuple(problems), resolved if not problems else None, tuple(_warnings(resolved)), merged, images,
-        (*notes, *device_notes(plan, host)),
+        (*notes, *device_notes(plan, host)), counts,
     )  # fmt: skip
+
+
+def _images(plan: RunPlan) -> tuple[tuple[tuple[int, int], ...], int]:
+    """Return trials and images per trial of every pass and, last, of the verification; and the pixels of all."""
+    searches = [first_pass(plan), *(later_pass(plan, i) for i in range(1, len(plan.passes) + 1))]
+    again = jobs_of(verification_of(searches[-1], plan).payloads)
+    parts = []
+    for record in searches:
+        jobs = jobs_of(record.payloads)
+        extra = plan.verify.finalists * len(again) if record is searches[-1] else 0
+        parts.append((record.budget.most_trials(len(jobs), extra), jobs))
+    parts.append((plan.verify.finalists, again))
+    pixels = sum(trials * job.payload.width * job.payload.height for trials, jobs in parts for job in jobs)
+    return tuple((trials, len(jobs)) for trials, jobs in parts), pixels
 
 
 def _headers(plan: RunPlan, problems: list[Problem]) -> list[CheckpointHeader]:

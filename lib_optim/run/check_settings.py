@@ -11,6 +11,8 @@ from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.payload import jobs_of
 from lib_optim.plan.presets import preset
 from lib_optim.plan.run_plan import RunPlan
+from lib_optim.run.check_payload import payload_problems
+from lib_optim.run.check_verify import verify_problems
 from lib_optim.scoring.check import scorers_problems
 from lib_optim.search.samplers import sampler_problems
 
@@ -26,6 +28,7 @@ def settings_problems(plan: RunPlan, host: Host, scorers_dir: Path) -> Iterator[
     yield from payloads
     # What the payloads ask for can be counted only when their numbers are within bounds.
     yield from scorers_problems(plan.scorers, scorers_dir, () if payloads else jobs_of(plan.payloads))
+    yield from verify_problems(plan, host, scorers_dir, countable=not payloads)
     yield from sampler_problems(plan.sampler)
     yield from plan.sampler.design.problems()
     yield from _presets(plan)
@@ -36,10 +39,35 @@ def _scalars(plan: RunPlan) -> Iterator[Problem]:
         yield Problem(
             "budget.trials", f"The number of trials must lie between 1 and {MAX_TRIALS}, not {plan.budget.trials}."
         )
+    yield from _stop_rules(plan)
     if not 0 <= plan.seed < 2**32:
         yield Problem("seed", f"The seed must lie between 0 and {2**32 - 1}, not {plan.seed}.")
     if not plan.name.strip():
         yield Problem("name", "The run has no name; give it one.")
+
+
+def _stop_rules(plan: RunPlan) -> Iterator[Problem]:
+    budget = plan.budget
+    least = (
+        ("images", budget.images, "The number of images", "set no limit"),
+        ("minutes", budget.minutes, "The number of minutes", "set no limit"),
+        ("patience", budget.patience, "The patience", "go on however long nothing gets better"),
+        ("min_delta", budget.min_delta, "What counts as better", "take any improvement"),
+    )
+    for name, value, label, none in least:
+        if value < 0:
+            yield Problem(f"budget.{name}", f"{label} must not be below 0, as {value:g} is; 0 stands for: {none}.")
+    images = sum(payload.images for payload in plan.payloads)
+    # With later passes, it is the last one that pays for the verification.
+    held_out = sum(payload.images for payload in plan.verify.payloads)
+    again = 0 if plan.passes else plan.verify.finalists * (images + held_out)
+    if 0 < budget.images < images + again:
+        verifying = f" and the verification {again}" if again else ""
+        yield Problem(
+            "budget.images",
+            f"One trial makes {images} images{verifying}, and the budget allows {budget.images}; allow more, or choose "
+            "fewer payloads" + (" or finalists." if again else "."),
+        )
 
 
 def _payloads(plan: RunPlan, host: Host) -> Iterator[Problem]:
@@ -50,28 +78,8 @@ def _payloads(plan: RunPlan, host: Host) -> Iterator[Problem]:
     for name, count in Counter(payload.name for payload in plan.payloads).items():
         if count > 1:
             yield Problem("payloads", f"Two payloads are called '{name}'; rename one.")
-    can = host.capabilities()
     for i, payload in enumerate(plan.payloads):
-        where = f"payloads[{i}]"
-        yield from payload.problems(where)
-        for name in payload.used_fields():
-            if name not in can.payload_fields:
-                yield Problem(
-                    f"{where}.{name}",
-                    f"Payload '{payload.name}' sets {name}, which {host.title} cannot honour; remove it.",
-                )
-        known = (("sampler_name", can.samplers, "sampler"), ("scheduler", can.schedulers, "scheduler"))
-        for name, names, noun in known:
-            value = getattr(payload, name)
-            if value and name in can.payload_fields and value not in names:
-                yield Problem(
-                    f"{where}.{name}",
-                    f"Payload '{payload.name}': {host.title} has no {noun} '{value}'; it has {', '.join(names[:12])}.",
-                )
-        if not can.loras and "<lora:" in payload.prompt:
-            yield Problem(
-                f"{where}.prompt", f"Payload '{payload.name}' uses a LoRA, which {host.title} cannot apply; remove it."
-            )
+        yield from payload_problems(payload, f"payloads[{i}]", host)
 
 
 def _presets(plan: RunPlan) -> Iterator[Problem]:

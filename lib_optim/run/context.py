@@ -18,6 +18,7 @@ from lib_optim.run.device import DeviceMemory
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.history import History
 from lib_optim.run.hosting import HostHold
+from lib_optim.run.passes import Passes
 from lib_optim.run.saving import open_merger
 from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
@@ -40,17 +41,26 @@ class RunContext:
         host: Where to merge and generate.
         view: What the page shows.
         scorers_dir: Weights of scorers.
+        trials: A new number of trials for the pass that was going on, or None.
     """
 
     def __init__(
-        self, resolved: Resolved, folder: RunFolder, store: Store, host: Host, view: RunView, scorers_dir: Path
+        self,
+        resolved: Resolved,
+        folder: RunFolder,
+        store: Store,
+        host: Host,
+        view: RunView,
+        scorers_dir: Path,
+        trials: int | None = None,
     ) -> None:
         self.resolved, self.folder, self.store = resolved, folder, store
         self.host, self.view = host, view
         self.control = Control()
         self.hold = HostHold(host, self.control)
-        self.book = ScoreBook(resolved, store, view, self.control, scorers_dir)
-        self.history = History(resolved, folder, store, view, self.book, self.recipe)
+        self.passes = Passes(resolved.plan, store, trials)
+        self.book = ScoreBook(self.passes, store, view, self.control, scorers_dir)
+        self.history = History(resolved, folder, store, view, self.book, self.passes, self.recipe)
         self.trials_since_start = 0
         self.merging = threading.Lock()  # the merger holds the values of one trial at a time
         self.memory = DeviceMemory(host)
@@ -106,10 +116,8 @@ class RunContext:
     def report_progress(self) -> None:
         """Show in the host's own progress bar where the run stands."""
         progress = self.view.progress()
-        per_trial = progress["images"]
-        done = max(progress["trial"] - 1, 0) * per_trial + max(progress["image"] - 1, 0)
         best = self.view.best
         text = f"Optim trial {progress['trial']}/{progress['trials']}"
         if best is not None:
             text += f", best {best.value:.4g} (trial {best.number})"
-        self.host.report(text, done, progress["trials"] * per_trial)
+        self.host.report(text, progress["images_done"], progress["images_all"])

@@ -19,12 +19,17 @@ class Control:
         self._condition = threading.Condition()
         self._stop = False
         self._pause = False
+        self._finish = False
         self._skip_trial = False
         self._skip_image = False
 
     def stop(self) -> None:
         """End the run as soon as possible."""
         self._set(_stop=True, _pause=False)
+
+    def finish(self) -> None:
+        """End the run after the current trial."""
+        self._set(_finish=True)
 
     def pause(self) -> None:
         """Pause after the current image."""
@@ -50,6 +55,11 @@ class Control:
     def stopping(self) -> bool:
         """Whether Stop was asked for."""
         return self._stop
+
+    @property
+    def finishing(self) -> bool:
+        """Whether the run shall end after the current trial."""
+        return self._finish
 
     @property
     def pausing(self) -> bool:

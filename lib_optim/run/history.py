@@ -10,15 +10,21 @@ from collections.abc import Callable, Mapping
 
 from lib_optim.merging.merger import Recipe
 from lib_optim.plan.bounds import Value
-from lib_optim.plan.errors import StoreError
-from lib_optim.plan.records import Trial, TrialState
+from lib_optim.plan.passes import changed_pass, free_names, free_space, pass_seed
+from lib_optim.plan.records import Trial, TrialState, Verdict
+from lib_optim.plan.run_plan import RunPlan
 from lib_optim.run.check import Resolved
-from lib_optim.run.folder import RunFolder, write_atomic
-from lib_optim.run.results import TrialTable
+from lib_optim.run.entering import entered, entrants
+from lib_optim.run.files import RunFiles
+from lib_optim.run.folder import RunFolder
+from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
+from lib_optim.run.verifying import Verification
 from lib_optim.run.view import RunView
+from lib_optim.search.stopping import is_rescored, phase_of, rescored_origin, why_over
 from lib_optim.search.study import Search
+from lib_optim.search.verification import again_origin
 
 __all__ = ["History"]
 
@@ -36,6 +42,7 @@ class History:
         store: The record.
         view: What the page shows.
         book: The scores.
+        passes: The passes.
         recipe: Returns the recipe of one point of the space.
     """
 
@@ -46,28 +53,31 @@ class History:
         store: Store,
         view: RunView,
         book: ScoreBook,
+        passes: Passes,
         recipe: Callable[[Mapping[str, Value]], Recipe],
     ) -> None:
-        self._folder, self._store, self._view, self._book = folder, store, view, book
-        self._recipe = recipe
-        self._pass = store.last_pass() or 0
-        self._search = Search(resolved.space, resolved.blocks, resolved.plan.sampler, resolved.plan.seed)
-        scorers = [spec.id for spec in resolved.plan.scorers]
-        self._space = resolved.space
-        self._table = TrialTable(folder.trials_csv, [p.name for p in resolved.space.parameters], scorers)
-        self._tabled: set[int] | None = None  # None: the table has to be written anew
-        self._best: tuple[int, Mapping[str, Value]] | None = None
+        self._store, self._view, self._book = store, view, book
+        self._passes, self._recipe = passes, recipe
+        self._verification = Verification(passes, store, view, book)
+        self._resolved = resolved
+        self._at = passes.current  # the pass that is worked on
+        self._search = self._search_of(passes.current)
+        self._files = RunFiles(resolved, folder, store, view, passes, recipe)
         self._guard = threading.RLock()
         self._trials = {trial.number: trial for trial in store.trials()}
 
     def show(self) -> None:
         """Give everything recorded to the page."""
         with self._guard:
-            if self._space.curves:
-                self._view.set_drawn(self._space.drawn)
+            if self._resolved.space.curves or self._resolved.space.ways:
+                self._view.set_drawn(self._resolved.space.drawn)
+            for run_pass in self._passes.all:
+                self._view.put_pass(run_pass)
             for trial in self._trials.values():
                 self._view.put_trial(trial)
+                self._book.begin(trial)
                 self._book.load(trial.number)
+            self._show_phase()
 
     def open(self) -> None:
         """Take up the record: the study and the files are made from it anew. The recipes must be readable."""
@@ -75,38 +85,152 @@ class History:
             for trial in list(self._trials.values()):
                 # A kill between a human score and the trial's new value leaves the score recorded and the value old.
                 self._revalue(trial)
-                current = self._trials[trial.number]
-                if current.state in _ENDED:
-                    self._search.add(current)
+                self._tell(self._trials[trial.number])
             self._book.update_waiting()
+            self._verification.conclude(self._ordered())
             self._write_files(None)
 
     @property
-    def complete(self) -> int:
-        """How many trials have a value."""
+    def verdict(self) -> Verdict | None:
+        """What the verification of the current search has shown; None before its end."""
         with self._guard:
-            return sum(trial.state == "complete" for trial in self._trials.values())
+            return self._verification.verdict
+
+    @property
+    def verifies(self) -> bool:
+        """Whether there is something to verify: the plan asks for it, and a trial was scored."""
+        return self._passes.finalists > 0 and self._view.best is not None
+
+    def why_over(self) -> str:
+        """Return why no further trial shall begin, one sentence, or an empty string."""
+        with self._guard:
+            current = self._passes.current
+            trials = self._of(current)
+            if self._passes.waiting is not None:
+                under_way = any(trial.state in _UNFINISHED for trial in trials)
+                return "" if under_way else "Another pass begins."
+            ended = {trial.number for trial in trials if trial.state in _ENDED and not is_rescored(trial)}
+            images = sum(image.trial in ended and not image.skipped for image in self._store.images())
+            images += 0 if self._passes.more else self._passes.verification_images
+            return why_over(current.record.budget, trials, images, len(current.jobs))
 
     def next_trial(self) -> Trial:
-        """Return the trial that was left unfinished, or a new one, already recorded."""
+        """Return the trial of the search that was left unfinished, or a new one, already recorded."""
         with self._guard:
-            for trial in self._trials.values():
+            self._at = current = self._passes.current
+            for trial in self._of(current):
                 if trial.state in _UNFINISHED:
+                    self._show_phase()
                     return trial
-            number = max(self._trials, default=-1) + 1
+            start = self._untried_start(current)
+            if start is not None:
+                return self._begin(start.values, f"best: {start.number}", current)
             started = time.perf_counter()
-            suggestion = self._search.suggest(number)
-            _log.info("Trial %d: %s, suggested in %.3f s", number, suggestion.origin, time.perf_counter() - started)
-            digest = self._recipe(suggestion.values).digest
-            values, origin = suggestion.values, suggestion.origin
-            return self.put(Trial(number, "running", values, origin, digest, started=time.time()))
+            # Trials of verifications do not count: they must not change what the search proposes.
+            again = sum(not self._passes.of(trial).searches for trial in self._trials.values())
+            suggestion = self._search.suggest(self._number() - again)
+            seconds = time.perf_counter() - started
+            _log.info("Trial %d: %s, suggested in %.3f s", self._number(), suggestion.origin, seconds)
+            values = {**current.record.fixed, **suggestion.values}
+            ordered = {p.name: values[p.name] for p in self._resolved.space.parameters}
+            return self._begin(ordered, suggestion.origin, current)
+
+    def _untried_start(self, current: RunPass) -> Trial | None:
+        """Return the trial that a later pass starts from, unless its merge is in the pass already."""
+        start = None if current.record.start is None else self._trials[current.record.start]
+        tried = start is None or any(trial.values == start.values for trial in self._of(current))
+        return None if tried else start
+
+    @property
+    def more_passes(self) -> bool:
+        """Whether another pass waits, or is planned."""
+        return self._passes.waiting is not None or self._passes.more
+
+    def next_pass(self) -> None:
+        """Begin the next pass from the best so far: its parameters fixed where they are not free, earlier trials
+        taken over where their images are those that it asks for. May be cut off at any point and called again."""
+        with self._guard:
+            coming = self._passes.next()
+            if coming is None:
+                return
+            best, names = self._view.best, [p.name for p in self._resolved.space.parameters]
+            if best is None:  # nothing to hold on to: everything is searched
+                coming = self._passes.prepare(coming, None, {})
+            else:
+                free = free_names(coming.record.free, names)
+                fixed = {name: best.values[name] for name in names if name not in free}
+                coming = self._passes.prepare(coming, best.number, fixed)
+            self._view.put_pass(coming)
+            self._enter_earlier(coming)
+            coming = self._passes.begin(coming)
+            _log.info("Pass %d begins at trial %s; fixed: %s", coming.number, coming.record.start, coming.record.fixed)
+            self._view.put_pass(coming)
+            self._search = self._search_of(coming)
+            self._files.renew()
+            for trial in self._ordered():
+                self._tell(trial)
+            self._at = coming
+            self._show_phase()
+
+    def _enter_earlier(self, coming: RunPass) -> None:
+        have = {trial.origin for trial in self._of(coming)}
+        earlier = [t for t in self._ordered() if self._passes.of(t).searches and t.pass_id != coming.id]
+        for trial in entrants(earlier, coming):
+            if rescored_origin(trial.number) in have:
+                continue
+            images, scores = self._store.images(trial.number), self._store.scores(trial.number)
+            taken = entered(trial, self._number(), self._passes.of(trial), coming, images, scores)
+            if taken is not None:
+                again = taken[0]
+                self._store.put_entered(*taken)
+                self._trials[again.number] = again
+                self._book.begin(again)
+                self._view.put_trial(again)
+                self._book.load(again.number)
+
+    def change(self, plan: RunPlan) -> RunPass:
+        """Have the rest of the run go on as `plan` says, whose seeds are not drawn, after the trial under way."""
+        with self._guard:
+            waiting = self._passes.change(changed_pass(plan, self._passes.current.record))
+            self._view.put_pass(waiting)
+            return waiting
+
+    def next_finalist(self) -> Trial | None:
+        """Return the trial that makes the next of the best again, already recorded; None once all are verified."""
+        with self._guard:
+            pending = self._verification.pending(self._ordered())
+            if pending is None:
+                return None
+            finalist, again = pending
+            self._at = self._passes.verify()
+            self._view.put_pass(self._at)
+            if again is None:
+                again = self._begin(finalist.values, again_origin(finalist.number), self._at)
+            self._show_phase()
+            return again
+
+    def _begin(self, values: Mapping[str, Value], origin: str, run_pass: RunPass) -> Trial:
+        digest = self._recipe(values).digest
+        number = self._number()
+        return self.put(Trial(number, "running", values, origin, digest, started=time.time(), pass_id=run_pass.id))
+
+    def _number(self) -> int:
+        return max(self._trials, default=-1) + 1
+
+    def _ordered(self) -> list[Trial]:
+        return [trial for _, trial in sorted(self._trials.items())]
+
+    def _of(self, run_pass: RunPass) -> list[Trial]:
+        return [trial for trial in self._ordered() if trial.pass_id == run_pass.id]
 
     def put(self, trial: Trial) -> Trial:
         """Record a trial that goes on."""
         with self._guard:
-            self._store.put_trial(trial, self._pass)
+            self._store.put_trial(trial)
             self._trials[trial.number] = trial
             self._view.put_trial(trial)
+            self._book.begin(trial)
+            self._show_phase()
             return trial
 
     def complete_if_scored(self, trial: Trial) -> bool:
@@ -141,12 +265,40 @@ class History:
                 return
             known = self._trials.get(trial)
             if known is not None and self._revalue(known):
-                self._search.add(self._trials[trial])
-                self._book.update_waiting()
-                self._write_files(trial)
+                self._take(self._trials[trial])
+
+    def _show_phase(self) -> None:
+        """Show where the pass stands that is worked on."""
+        run_pass = self._at
+        current, extra = self._passes.current, self._passes.verification_images
+        most = current.record.budget.most_trials(len(current.jobs), 0 if self._passes.more else extra)
+        made = [t for t in self._ordered() if t.state == "complete" and t.pass_id != run_pass.id and not is_rescored(t)]
+        before = sum(len(self._passes.of(trial).jobs) for trial in made if self._passes.of(trial).searches)
+        if run_pass.searches:
+            trials = self._of(current)
+            starts = self._search.starts + any(trial.origin.startswith("best:") for trial in trials)
+            after = extra + self._passes.images_to_come
+            self._view.set_phase(run_pass.id, str(phase_of(most, starts, trials)), most, before, after)
+        else:
+            number, total = self._verification.progress(self._ordered())
+            self._view.set_phase(run_pass.id, f"verification {number}/{total}", total, before, 0)
+
+    def _search_of(self, run_pass: RunPass) -> Search:
+        """Return a search of the parameters that a pass is free to change."""
+        r, record = self._resolved, run_pass.record
+        space = free_space(r.space, [p.name for p in r.space.parameters if p.name not in record.fixed])
+        return Search(space, r.blocks, record.sampler, pass_seed(r.plan.seed, run_pass.number))
+
+    def _tell(self, trial: Trial) -> None:
+        """Tell the search of a trial of the current pass; it learns of no other."""
+        current = self._passes.current
+        # One that waits again, because its score was taken back, has no value any more.
+        if trial.state != "running" and trial.pass_id == current.id:
+            values = {name: value for name, value in trial.values.items() if name not in current.record.fixed}
+            self._search.add(dataclasses.replace(trial, values=values))
 
     def _revalue(self, trial: Trial) -> bool:
-        if not self._book.manual or trial.state != "complete":
+        if not self._passes.of(trial).manual or trial.state != "complete":
             return False
         waits = bool(self._book.waiting(trial.number))
         value = None if waits else self._book.value(trial.number)
@@ -157,29 +309,15 @@ class History:
 
     def _end(self, trial: Trial) -> None:
         self.put(trial)
-        self._search.add(trial)
+        self._take(trial)
+
+    def _take(self, trial: Trial) -> None:
+        """Let everybody know of a trial that ended, or of its new value."""
+        self._tell(trial)
         self._book.update_waiting()
+        self._verification.conclude(self._ordered())
         self._write_files(trial.number)
 
     def _write_files(self, changed: int | None) -> None:
-        """Bring ``trials.csv`` and ``best.mecha`` up to date. They are copies: what goes wrong here ends no run."""
-        try:
-            if changed is None or self._tabled is None or changed in self._tabled:
-                self._tabled = None
-                ended = [trial for trial in self._trials.values() if trial.state in _ENDED]
-                self._table.rewrite([(trial, self._store.scores(trial.number)) for trial in ended])
-                self._tabled = {trial.number for trial in ended}
-            else:
-                self._table.append(self._trials[changed], self._store.scores(changed))
-                self._tabled.add(changed)
-            best = self._view.best
-            if best is None:
-                self._folder.best_recipe.unlink(missing_ok=True)
-                self._best = None
-            elif self._best != (best.number, best.values):
-                write_atomic(self._folder.best_recipe, self._recipe(best.values).text)
-                self._best = (best.number, best.values)
-        except (StoreError, OSError) as error:
-            self._tabled = None
-            _log.warning("A file of the run was not written: %s", error)
-            self._view.error(f"{error} The run goes on; run.db has everything.")
+        ended = {trial.number: trial for trial in self._ordered() if trial.state in _ENDED}
+        self._files.update(ended, changed)

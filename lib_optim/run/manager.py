@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import logging
 import threading
 import time
@@ -16,6 +15,7 @@ from lib_optim.hosts.base import Host
 from lib_optim.plan.errors import PlanError, RunError, StoreError
 from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import RunPlan, SaveSpec
+from lib_optim.run.changing import later_passes, refuse_another_run
 from lib_optim.run.check import PlanCheck, Resolved, check_plan
 from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder, list_runs
@@ -97,11 +97,32 @@ class RunManager:
             self._refuse_second()
             folder = RunFolder.open(self.outputs, name)
             plan = folder.read_plan()
-            if trials is not None:
+            if trials is not None and not later_passes(folder):
                 plan = dataclasses.replace(plan, budget=dataclasses.replace(plan.budget, trials=trials))
             plan = dataclasses.replace(plan, models=tuple(found_model(model, self.host) for model in plan.models))
-            self._launch(self._resolve(plan), folder)
+            self._launch(self._resolve(plan), folder, trials)
             return folder.name
+
+    def change(self, plan: RunPlan) -> int:
+        """Have the run go on with other payloads, judges, search or budget, as a new pass after the trial under way.
+
+        Args:
+            plan: The whole plan; all but these four must be the run's. Its payload seeds are not drawn yet.
+
+        Returns:
+            The number of the new pass.
+
+        Raises:
+            RunError: No run is going on, or it is about to end.
+            PlanError: The plan cannot run, or would be another run.
+        """
+        worker = self._alive()
+        if worker is None or self.view.state not in (*_MAKING, "waiting", "pausing", "paused"):
+            raise RunError("No run is going on that could change; start one, or resume an earlier one first.")
+        now = worker.context.resolved
+        plan = dataclasses.replace(plan, passes=(), verify=now.plan.verify)
+        refuse_another_run(now, self._resolve(plan))
+        return worker.context.history.change(plan).number
 
     def pause(self) -> None:
         """Pause after the current image, or while a human score is missing. No effect while nothing runs."""
@@ -130,6 +151,13 @@ class RunManager:
         if worker and self.view.state in (*_MAKING, "waiting", "pausing", "paused"):
             worker.control.skip_trial()
             worker.hold.interrupt()
+
+    def finish(self) -> None:
+        """End the run after the current trial. `stop` still ends it at once."""
+        worker = self._alive()
+        if worker:
+            worker.control.finish()
+            self.view.set_finishing()
 
     def stop(self) -> None:
         """End the run: the current image is dropped, the model given back, the best merge saved."""
@@ -248,14 +276,12 @@ class RunManager:
             raise PlanError(check.problems)
         return check.resolved
 
-    def _launch(self, resolved: Resolved, folder: RunFolder) -> None:
+    def _launch(self, resolved: Resolved, folder: RunFolder, trials: int | None = None) -> None:
         with contextlib.ExitStack() as stack:
             stack.enter_context(folder.locked())
             store = Store(folder.database)
             stack.callback(store.close)
-            if store.last_pass() is None:
-                store.add_pass(json.dumps(resolved.plan.to_json(), ensure_ascii=False))
-            context = RunContext(resolved, folder, store, self.host, self.view, self.scorers_dir)
+            context = RunContext(resolved, folder, store, self.host, self.view, self.scorers_dir, trials)
             self.view.open_run(
                 {
                     "folder": folder.name,

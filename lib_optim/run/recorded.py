@@ -11,7 +11,7 @@ from lib_optim.merging.hashing import sha256_of
 from lib_optim.plan.errors import OptimError, PlanError, RunError
 from lib_optim.plan.payload import Payload
 from lib_optim.plan.records import Trial
-from lib_optim.plan.run_plan import Budget, ModelRef, SamplerSpec
+from lib_optim.plan.run_plan import Budget, ModelRef, SamplerSpec, VerifySpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.run.check import Resolved, check_plan
 from lib_optim.run.folder import RunFolder
@@ -43,7 +43,7 @@ def recorded_trial(host: Host, scorers_dir: Path, name: str, number: int) -> tup
     plan = dataclasses.replace(plan, models=tuple(found_model(model, host) for model in plan.models))
     mergeable = dataclasses.replace(
         plan, payloads=(Payload("none"),), scorers=(ScorerSpec(MANUAL),), budget=Budget(1),
-        sampler=SamplerSpec("random", presets=()),
+        sampler=SamplerSpec("random", presets=()), verify=VerifySpec(0), passes=(),
     )  # fmt: skip
     check = check_plan(mergeable, host, scorers_dir)
     if check.resolved is None:

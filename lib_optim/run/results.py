@@ -80,16 +80,16 @@ class TrialTable:
         self._path = path
         self._parameters, self._scorers = list(parameters), list(scorers)
 
-    def rewrite(self, rows: Sequence[tuple[Trial, Sequence[Score]]]) -> None:
-        """Write the whole table anew."""
-        head = ["trial", "state", "value", "origin", "recipe", "merge_s", "generate_s", "score_s", "restore_s"]
+    def rewrite(self, rows: Sequence[tuple[Trial, str, Sequence[Score]]]) -> None:
+        """Write the whole table anew: each trial, what its pass is called, and its scores."""
+        head = ["trial", "pass", "state", "value", "origin", "recipe", "merge_s", "generate_s", "score_s", "restore_s"]
         lines: list[Sequence[object]] = [
             head + [f"score:{name}" for name in self._scorers] + self._parameters + ["reason"]
         ]
-        lines += [self._row(trial, scores) for trial, scores in rows]
+        lines += [self._row(*row) for row in rows]
         write_atomic(self._path, "".join(map(_csv_line, lines)))
 
-    def append(self, trial: Trial, scores: Sequence[Score]) -> None:
+    def append(self, trial: Trial, run_pass: str, scores: Sequence[Score]) -> None:
         """Add one finished trial.
 
         Raises:
@@ -97,17 +97,18 @@ class TrialTable:
         """
         try:
             with self._path.open("a", encoding="utf-8", newline="") as file:
-                file.write(_csv_line(self._row(trial, scores)))
+                file.write(_csv_line(self._row(trial, run_pass, scores)))
         except OSError as error:
             raise StoreError(f"{self._path.name} cannot be written: {error.strerror or error}.") from error
 
-    def _row(self, trial: Trial, scores: Sequence[Score]) -> list[object]:
+    def _row(self, trial: Trial, run_pass: str, scores: Sequence[Score]) -> list[object]:
         raw = {name: [s.raw for s in scores if s.scorer == name] for name in self._scorers}
         seconds = [round(trial.seconds.get(step, 0.0), 4) for step in ("merge", "generate", "score", "restore")]
         means = [sum(values) / len(values) if values else "" for values in raw.values()]
         values = [trial.values.get(name, "") for name in self._parameters]
         value = "" if trial.value is None else trial.value
-        return [trial.number, trial.state, value, trial.origin, trial.recipe, *seconds, *means, *values, trial.reason]
+        first = [trial.number, run_pass, trial.state, value, trial.origin, trial.recipe]
+        return [*first, *seconds, *means, *values, trial.reason]
 
 
 def _csv_line(row: Sequence[object]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Collection
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_optim.plan.errors import RunError, ScorerError, StoreError
-from lib_optim.plan.records import ImageRecord, Score
-from lib_optim.plan.scorers import MANUAL
+from lib_optim.plan.records import ImageRecord, Score, Trial
+from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.run.control import Control
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.results import read_image
 from lib_optim.run.store import Store
 from lib_optim.run.view import RunView
@@ -25,8 +27,6 @@ from lib_optim.scoring.worker import ScoringWorker
 if TYPE_CHECKING:
     from PIL import Image
 
-    from lib_optim.run.check import Resolved
-
 __all__ = ["ScoreBook"]
 
 HUMAN_RANGE = (0.0, 10.0)
@@ -37,28 +37,49 @@ class ScoreBook:
     """Keeps raw scores in store and view, and knows which are missing. Thread-safe.
 
     Args:
-        resolved: The plan.
+        passes: Which images and which scorers a trial has.
         store: Where scores are recorded before anything else learns of them.
         view: Where they are shown.
         control: Woken when a score arrives.
         scorers_dir: Weights of scorers.
     """
 
-    def __init__(self, resolved: Resolved, store: Store, view: RunView, control: Control, scorers_dir: Path) -> None:
-        self._specs = resolved.plan.scorers
-        self._jobs = resolved.jobs
-        self._store, self._view, self._control = store, view, control
+    def __init__(self, passes: Passes, store: Store, view: RunView, control: Control, scorers_dir: Path) -> None:
+        self._passes, self._store, self._view, self._control = passes, store, view, control
+        self._scorers_dir = scorers_dir
         self._guard = threading.RLock()
+        self._pass_of: dict[int, RunPass] = {}
         self._raw: dict[int, dict[int, dict[str, float]]] = {}
         self._images: dict[int, dict[int, ImageRecord]] = {}
         self._errors: dict[int, ScorerError] = {}
         self._broken: StoreError | None = None
-        self.manual = any(spec.id == MANUAL for spec in self._specs)
-        automatic = tuple(spec for spec in self._specs if spec.id != MANUAL)
-        self._automatic = tuple(spec.id for spec in automatic)
-        self._worker: ScoringWorker | None = None
-        if automatic:
-            self._worker = ScoringWorker(automatic, scorers_dir, self._scored, self._failed, view.say)
+        self._workers: list[tuple[tuple[ScorerSpec, ...], ScoringWorker]] = []
+        self._worker(passes.current)  # what is wrong with a scorer's options shows before anything is made
+
+    def _worker(self, run_pass: RunPass) -> ScoringWorker | None:
+        """Return the scoring thread of a pass; passes with the same scorers share one. Others free their memory."""
+        automatic = _automatic(run_pass)
+        if not automatic:
+            return None
+        with self._guard:
+            for specs, worker in self._workers:
+                if specs == automatic:
+                    return worker
+            for _, worker in self._workers:
+                worker.unload()
+            made = ScoringWorker(automatic, self._scorers_dir, self._scored, self._failed, self._view.say)
+            self._workers.append((automatic, made))
+            return made
+
+    @property
+    def manual(self) -> bool:
+        """Whether a human scores images in one of the passes so far."""
+        return any(run_pass.manual for run_pass in self._passes.all)
+
+    def begin(self, trial: Trial) -> None:
+        """Take note of a trial, before its first image."""
+        with self._guard:
+            self._pass_of[trial.number] = self._passes.of(trial)
 
     def load(self, trial: int) -> None:
         """Take over what the store knows of a trial."""
@@ -124,29 +145,41 @@ class ScoreBook:
 
     def _counting(self, trial: int) -> list[ImageRecord]:
         images = self._images.get(trial, {}).values()
-        return [i for i in images if not i.skipped and self._jobs[i.index].payload.score_weight > 0]
+        jobs = self._pass_of[trial].jobs if images else ()
+        return [i for i in images if not i.skipped and jobs[i.index].payload.score_weight > 0]
 
     def _unscored(self, trial: int) -> list[ImageRecord]:
         with self._guard:
-            wanted = set(self._automatic)
+            wanted = {spec.id for spec in _automatic(self._pass_of[trial])}
             return [i for i in self._counting(trial) if not wanted <= set(self._scores_of(trial, i.index))]
 
     def waiting(self, trial: int) -> list[int]:
         """Return the images of `trial` that need a human score."""
-        if not self.manual:
-            return []
         with self._guard:
+            if trial not in self._pass_of or not self._pass_of[trial].manual:
+                return []
             return [i.index for i in self._counting(trial) if MANUAL not in self._scores_of(trial, i.index)]
 
-    def value(self, trial: int) -> float:
-        """Return the trial's combined score.
+    def value(self, trial: int, images: Collection[int] | None = None) -> float:
+        """Return the trial's combined score, or that of some of its images.
 
         Raises:
             ScorerError: Nothing was scored.
         """
         with self._guard:
+            run_pass = self._pass_of[trial]
             skipped = {i for i, image in self._images.get(trial, {}).items() if image.skipped}
-            return trial_value(self._raw.get(trial, {}), self._jobs, self._specs, skipped)
+            jobs = [job for job in run_pass.jobs if images is None or job.index in images]
+            return trial_value(self._raw.get(trial, {}), jobs, run_pass.record.deciding, skipped)
+
+    def opinions(self, trial: int, images: Collection[int]) -> dict[str, float]:
+        """Return what the held-out scorers of a verification think of some images: the mean of their raw scores."""
+        with self._guard:
+            record = self._pass_of[trial].record
+            raw = [self._scores_of(trial, image) for image in images]
+            others = [spec.id for spec in record.scorers if spec not in record.deciding]
+            given = {name: [scores[name] for scores in raw if name in scores] for name in others}
+            return {name: math.fsum(values) / len(values) for name, values in given.items() if values}
 
     def human(self, trial: int, image: int, value: float | None, request: str) -> bool:
         """Record a human score (None takes it back).
@@ -157,7 +190,7 @@ class ScoreBook:
         Raises:
             RunError: This run takes no human scores, there is no such image, or the value is out of range.
         """
-        if not self.manual:
+        if not self._pass_of.get(trial, self._passes.current).manual:
             raise RunError("This run is not scored by hand; choose 'manual' among the judges to do so.")
         if value is not None and not HUMAN_RANGE[0] <= value <= HUMAN_RANGE[1]:
             raise RunError(f"A score must lie between {HUMAN_RANGE[0]:g} and {HUMAN_RANGE[1]:g}, not {value:g}.")
@@ -193,16 +226,16 @@ class ScoreBook:
 
     def close(self) -> None:
         """Free the scorers."""
-        if self._worker is not None:
-            self._worker.close()
+        for _, worker in self._workers:
+            worker.close()
 
     def _submit(self, record: ImageRecord, image: Image.Image) -> None:
-        if self._worker is None:
-            return
-        job = self._jobs[record.index]
-        if job.payload.score_weight > 0:
+        run_pass = self._pass_of[record.trial]
+        worker = self._worker(run_pass)
+        job = run_pass.jobs[record.index]
+        if worker is not None and job.payload.score_weight > 0:
             text = scoring_text(job.payload)
-            self._worker.submit(record.trial, record.index, image, text, context_of(job))
+            worker.submit(record.trial, record.index, image, text, context_of(job))
 
     def _scored(self, trial: int, image: int, scorer: str, raw: float) -> None:
         with self._guard:
@@ -228,4 +261,8 @@ class ScoreBook:
 
     def _show(self, trial: int, image: int) -> None:
         raw = self._scores_of(trial, image)
-        self._view.put_scores(trial, image, raw, image_value(raw, self._specs))
+        self._view.put_scores(trial, image, raw, image_value(raw, self._pass_of[trial].record.deciding))
+
+
+def _automatic(run_pass: RunPass) -> tuple[ScorerSpec, ...]:
+    return tuple(spec for spec in run_pass.record.scorers if spec.id != MANUAL)

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ CREATE TABLE scores (
 CREATE UNIQUE INDEX scores_request ON scores (request) WHERE request <> '';
 CREATE INDEX scores_image ON scores (trial, image);
 """
+_LATER = "CREATE TABLE IF NOT EXISTS verdicts (id INTEGER PRIMARY KEY, created REAL NOT NULL, verdict TEXT NOT NULL)"
+"""What databases of Optim 0.1.0 lack; that version reads a database with it all the same."""
 
 
 class Store:
@@ -65,6 +67,7 @@ class Store:
             with self._transaction():
                 for statement in _SCHEMA.split(";"):
                     self._db.execute(statement)
+                self._db.execute(_LATER)
                 self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
             return
         if "meta" not in tables:
@@ -75,6 +78,9 @@ class Store:
                 f"{self._path.parent.name} was written by another version of Optim (database {version or 'unknown'}, "
                 f"this one reads {SCHEMA_VERSION}); update the extension to open it."
             )
+        if "verdicts" not in tables:
+            with self._transaction():
+                self._db.execute(_LATER)
 
     def close(self) -> None:
         """Close the database. Idempotent."""
@@ -92,11 +98,20 @@ class Store:
         row = self._one("SELECT max(id) FROM passes")
         return None if row is None or row[0] is None else int(row[0])
 
-    def put_trial(self, trial: Trial, pass_id: int) -> None:
+    def passes(self) -> list[tuple[int, str]]:
+        """Return id and JSON text of every pass, in the order in which they began."""
+        return [(int(row[0]), str(row[1])) for row in self._all("SELECT id, plan FROM passes ORDER BY id")]
+
+    def put_pass(self, pass_id: int, plan: str) -> None:
+        """Replace the JSON text of a pass."""
+        with self._transaction() as db:
+            db.execute("UPDATE passes SET plan=? WHERE id=?", (plan, pass_id))
+
+    def put_trial(self, trial: Trial) -> None:
         """Insert or replace the record of a trial."""
         row = (
-            trial.number, pass_id, trial.state, json.dumps(dict(trial.values)), trial.origin, trial.recipe, trial.value,
-            trial.reason, json.dumps(dict(trial.seconds)), trial.started, trial.finished,
+            trial.number, trial.pass_id, trial.state, json.dumps(dict(trial.values)), trial.origin, trial.recipe,
+            trial.value, trial.reason, json.dumps(dict(trial.seconds)), trial.started, trial.finished,
         )  # fmt: skip
         with self._transaction() as db:
             db.execute(
@@ -107,16 +122,22 @@ class Store:
                 row,
             )
 
+    def put_entered(self, trial: Trial, images: Sequence[ImageRecord], scores: Sequence[Score]) -> None:
+        """Insert a trial whose images are there already, all at once: it is there whole or not at all."""
+        with self._transaction():
+            self.put_trial(trial)
+            for image in images:
+                self.put_image(image)
+            for score in scores:
+                self._replace_score(score, insert=True)
+
     def trials(self) -> list[Trial]:
         """Return all trials, by number."""
-        columns = 'number, state, "values", origin, recipe, value, reason, seconds, started, finished'
+        columns = 'number, state, "values", origin, recipe, value, reason, seconds, started, finished, pass'
+        rows = self._all(f"SELECT {columns} FROM trials ORDER BY number")
         return [
-            Trial(
-                number, state, json.loads(values), origin, recipe, value, reason, json.loads(seconds), started, finished
-            )
-            for number, state, values, origin, recipe, value, reason, seconds, started, finished in self._all(
-                f"SELECT {columns} FROM trials ORDER BY number"
-            )
+            Trial(number, state, json.loads(values), origin, recipe, value, reason, json.loads(seconds), *rest)
+            for number, state, values, origin, recipe, value, reason, seconds, *rest in rows
         ]
 
     def put_image(self, image: ImageRecord) -> None:
@@ -133,6 +154,15 @@ class Store:
         where, arguments = ("", ()) if trial is None else ("WHERE trial=?", (trial,))
         rows = self._all(f'SELECT * FROM images {where} ORDER BY trial, "index"', arguments)
         return [ImageRecord(*row) for row in ((*r[:8], bool(r[8])) for r in rows)]
+
+    def add_verdict(self, verdict: str) -> None:
+        """Append the outcome of a verification as JSON text."""
+        with self._transaction() as db:
+            db.execute("INSERT INTO verdicts (created, verdict) VALUES (?, ?)", (time.time(), verdict))
+
+    def verdicts(self) -> list[str]:
+        """Return the outcomes of all verifications as JSON text, oldest first."""
+        return [str(row[0]) for row in self._all("SELECT verdict FROM verdicts ORDER BY id")]
 
     def add_score(self, score: Score) -> bool:
         """Append a score; one of the same scorer for the same image is marked removed first.
@@ -177,6 +207,10 @@ class Store:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._guard:
+            inside = self._db.in_transaction
+            if inside:  # ours, for nobody else has the guard: a part of something larger
+                yield self._db
+                return
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:

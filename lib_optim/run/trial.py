@@ -49,6 +49,7 @@ class TrialRunner:
     def __init__(self, run: RunContext, trial: Trial) -> None:
         self._run = run
         self._trial = trial
+        self._jobs = run.passes.of(trial).jobs
         self._seconds: dict[str, float] = dict(trial.seconds)
         self.done = {image.index for image in run.store.images(trial.number) if self._is_there(image)}
         self._unasked = 0
@@ -72,7 +73,7 @@ class TrialRunner:
     @property
     def remaining(self) -> list[ImageJob]:
         """Images still to be made."""
-        return [job for job in self._run.resolved.jobs if job.index not in self.done]
+        return [job for job in self._jobs if job.index not in self.done]
 
     def make_images(self, session: MergeSession) -> Trial:
         """Make images until all are there or the user wants the model back (pause, stop, skip).

@@ -7,11 +7,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lib_optim.plan.bounds import Value
 from lib_optim.plan.payload import ImageJob
-from lib_optim.plan.records import ImageRecord, Trial
+from lib_optim.plan.records import ImageRecord, Trial, Verdict
+from lib_optim.search.stopping import is_rescored
+
+if TYPE_CHECKING:
+    from lib_optim.run.passes import RunPass
 
 __all__ = ["RunState", "RunView"]
 
@@ -40,6 +44,14 @@ class RunView:
         self._best: Trial | None = None
         self._current: int | None = None
         self._image = 0
+        self._phase = ""
+        self._passes: dict[int, RunPass] = {}
+        self._pass = 1
+        self._most: int | None = None
+        self._searching = 0
+        self._around = (0, 0)
+        self._verdict: Verdict | None = None
+        self._finishing = False
         self._swap_seconds: float | None = None
         self._waiting: set[tuple[int, int]] = set()
         self._saved: list[str] = []
@@ -85,13 +97,56 @@ class RunView:
         with self._guard:
             self.revision += 1
             self._trials[trial.number] = (self.revision, trial)
-            complete = [t for _, t in self._trials.values() if t.state == "complete" and t.value is not None]
-            self._best = max(complete, key=lambda t: (t.value or 0.0, -t.number), default=None)
+            self._find_best()
+
+    def _find_best(self) -> None:
+        """The verified winner; else the highest of the last search that has a value: others are judged differently."""
+        complete = [t for _, t in self._trials.values() if t.state == "complete" and t.value is not None]
+        searched = [t for t in complete if t.pass_id not in self._passes or self._passes[t.pass_id].searches]
+        last = max((t.pass_id for t in searched), default=0)
+        ours = [t for t in searched if t.pass_id == last]
+        winner = next((t for t in ours if self._verdict is not None and t.number == self._verdict.winner), None)
+        self._best = winner or max(ours, key=lambda t: (t.value or 0.0, -t.number), default=None)
 
     def set_current(self, number: int | None, image: int = 0) -> None:
         """Say which trial, and which of its images (from 0), is being worked on."""
         with self._guard:
             self._current, self._image = number, image
+            self.revision += 1
+
+    def put_pass(self, run_pass: RunPass) -> None:
+        """Take over a pass; its trials come afterwards."""
+        with self._guard:
+            self._passes[run_pass.id] = run_pass
+            self.revision += 1
+
+    def set_phase(self, pass_id: int, phase: str, most: int, before: int, after: int) -> None:
+        """Say where the run stands.
+
+        Args:
+            pass_id: The pass that is worked on.
+            phase: ``start design 3/8``, ``search 12/22``, ``verification 1/3``.
+            most: How many trials the pass will have at most.
+            before: How many images the run made for other things.
+            after: How many it will make for other things.
+        """
+        with self._guard:
+            self._pass, self._phase, self._most, self._around = pass_id, phase, most, (before, after)
+            if self._passes[pass_id].searches:
+                self._searching = most
+
+    def set_verdict(self, verdict: Verdict | None) -> None:
+        """Take over what the verification has shown, or that there is no verdict."""
+        with self._guard:
+            if verdict != self._verdict:
+                self._verdict = verdict
+                self.revision += 1
+                self._find_best()
+
+    def set_finishing(self) -> None:
+        """Say that the run ends after the trial under way."""
+        with self._guard:
+            self._finishing = True
             self.revision += 1
 
     def set_swap_seconds(self, seconds: float) -> None:
@@ -167,10 +222,12 @@ class RunView:
                 "state": self.state,
                 "sentence": self.sentence,
                 "revision": self.revision,
-                "run": self._run,
+                "run": self._run_json(),
                 "progress": self._progress(step),
-                "best": {"trial": self._best.number, "value": self._best.value} if self._best else None,
+                "best": self._best_json(),
+                "verification": self._verdict.to_json() if self._verdict else None,
                 "current": self._current,
+                "finishing": self._finishing,
                 "trials": [
                     self._trial_json(trial)
                     for number, (revision, trial) in sorted(self._trials.items())
@@ -187,23 +244,50 @@ class RunView:
                 "errors": list(self._errors),
             }
 
+    def _jobs_of(self, pass_id: int) -> Sequence[ImageJob]:
+        return self._passes[pass_id].jobs if pass_id in self._passes else self._jobs
+
+    def _best_json(self) -> dict[str, Any] | None:
+        return {"trial": self._best.number, "value": self._best.value} if self._best else None
+
+    def _run_json(self) -> dict[str, Any] | None:
+        if self._run is None:
+            return None
+        passes = [
+            {
+                "id": p.id, "label": p.label, "name": p.record.name, "kind": p.record.kind, "images": len(p.jobs),
+                "begun": p.record.begun,
+            }
+            for p in self._passes.values()
+        ]  # fmt: skip
+        manual = self._passes[self._pass].manual if self._pass in self._passes else self._run["manual"]
+        return {**self._run, "manual": manual, "passes": passes}
+
     def _progress(self, step: tuple[int, int] | None) -> dict[str, Any]:
         done = [t for _, t in self._trials.values() if t.state in ("complete", "failed", "skipped")]
         durations = [t.finished - t.started for t in done if t.finished and t.state == "complete"][-20:]
         # Waiting for a human is not the machine's pace, so only merge, generation and scoring count.
         paces = [sum(t.seconds.values()) for t in done if t.state == "complete" and t.seconds][-20:]
         pace = sum(paces) / len(paces) if paces else (sum(durations) / len(durations) if durations else None)
-        total = self._run["trials"] if self._run else 0
-        complete = sum(t.state == "complete" for t in done)
-        fraction = self._image / len(self._jobs) if self._jobs and self._current is not None else 0.0
-        left = max(total - complete - fraction, 0.0)
+        per_trial = len(self._jobs_of(self._pass))
+        total = self._most if self._most is not None else self._run["trials"] if self._run else 0
+        # What a pass took over from an earlier one cost nothing and is no part of its number of trials.
+        complete = sum(t.state == "complete" and t.pass_id == self._pass and not is_rescored(t) for t in done)
+        fraction = self._image / per_trial if per_trial and self._current is not None else 0.0
+        images_done = self._around[0] + round((min(complete, total) + fraction) * per_trial)
+        images_all = self._around[0] + total * per_trial + self._around[1]
+        left = max(total - complete - fraction, 0.0) + (self._around[1] / per_trial if per_trial else 0.0)
         running = self.state in ("starting", "running", "pausing", "paused", "waiting")
         eta = pace * left if pace is not None and running else None
         return {
             "trial": min(complete + (self._current is not None), total) if total else 0,
             "trials": total,
-            "image": min(self._image + 1, len(self._jobs)) if self._current is not None else 0,
-            "images": len(self._jobs),
+            "pass_trials": self._searching,
+            "phase": self._phase,
+            "image": min(self._image + 1, per_trial) if self._current is not None else 0,
+            "images": per_trial,
+            "images_done": images_done,
+            "images_all": images_all,
             "step": step[0] if step else 0,
             "steps": step[1] if step else 0,
             "swap_seconds": self._swap_seconds,
@@ -213,7 +297,8 @@ class RunView:
 
     def _image_json(self, image: ImageRecord) -> dict[str, Any]:
         scores = self._scores.get((image.trial, image.index), {})
-        prompt = self._jobs[image.index].payload.prompt if image.index < len(self._jobs) else ""
+        jobs = self._jobs_of(self._trials[image.trial][1].pass_id if image.trial in self._trials else self._pass)
+        prompt = jobs[image.index].payload.prompt if image.index < len(jobs) else ""
         return {
             "index": image.index,
             "payload": image.payload,
@@ -233,6 +318,7 @@ class RunView:
             "origin": trial.origin,
             "reason": trial.reason,
             "recipe": trial.recipe,
+            "pass": trial.pass_id,
             "seconds": dict(trial.seconds),
             "values": dict(trial.values),
             **({"drawn": dict(self._drawn(trial.values))} if self._drawn is not None else {}),

@@ -16,7 +16,8 @@ def block_weights(resolved: Resolved, trial: Trial) -> dict[str, dict[str, str]]
     Blocks that are not merged count as 0. Parameters that are no plain numbers are left out, and those that have one
     value everywhere because nothing searches them.
     """
-    searched = {parameter.method_parameter for parameter in resolved.space.parameters}
+    active = resolved.space.active(trial.values)
+    searched = {parameter.method_parameter for parameter in resolved.space.parameters if parameter.name in active}
     texts = {}
     for name, table in resolved.space.assign(trial.values).items():
         if name in searched and all(_is_number(value) for value in table.values()):

@@ -19,6 +19,7 @@ from lib_optim.run.control import StopRun
 from lib_optim.run.saving import save_trial
 from lib_optim.run.trial import TrialRunner, TrialSkipped
 from lib_optim.run.view import RunState
+from lib_optim.search.verification import verified_number
 
 __all__ = ["RunWorker"]
 
@@ -51,6 +52,7 @@ class RunWorker:
         # Not the thread's own join(): a Ctrl+C during it marks a running thread as ended (Python 3.8 to 3.12).
         self.ended = threading.Event()
         self._at_end: list[Callable[[], None]] = []
+        self._failures = 0  # in a row
         self._thread = threading.Thread(target=self._main, name=f"optim {context.folder.name}", daemon=True)
 
     def at_end(self, callback: Callable[[], None]) -> None:
@@ -88,12 +90,15 @@ class RunWorker:
         try:
             try:
                 self._prepare()
-                self._loop()
-            except StopRun:
-                _log.info("Stopped by the user.")
+                why = self._search()
+                while not self._verify():
+                    why = self._search()
+            except StopRun as stop:
+                why = str(stop) or "Stopped by you."
+            _log.info("The run is over: %s", why)
             self.view.set_current(None)
             self._give_back()
-            return "finished", self._finish()
+            return "finished", self._finish(why)
         except OptimError as error:
             return self._fail(str(error))
         except Exception:  # noqa: BLE001 - the outermost boundary of the thread
@@ -144,28 +149,61 @@ class RunWorker:
         self.context.open_merger(dataclasses.replace(self.context.resolved, plan=plan))
         self.history.open()
 
-    def _loop(self) -> None:
-        failures = 0
-        while self.history.complete < self.context.resolved.plan.budget.trials:
-            if self.control.stopping:
-                raise StopRun
-            trial = self.history.next_trial()
-            self.control.begin_trial()
-            try:
-                self._work(trial)
-                failures = 0
-            except TrialSkipped as skipped:
-                self.history.end(trial.number, "skipped", str(skipped))
-            except (StopRun, StoreError):
-                raise
-            except Exception as error:  # noqa: BLE001 - hosts, scorers and methods are others' code, and raise anything
-                failures += 1
-                reason = self._failed(trial.number, error)
-                if failures >= _FAILURES_IN_A_ROW:
-                    failures = 0
-                    self.control.pause()
-                    self._pause(f"{_FAILURES_IN_A_ROW} trials in a row failed, the last one because: {reason}")
-            self.context.trials_since_start += 1
+    def _search(self) -> str:
+        """Make trials, pass after pass, until one of the rules of the last budget holds; return why, a sentence.
+
+        Raises:
+            StopRun: The user asked for the end.
+        """
+        while True:
+            while not (why := self.history.why_over()):
+                self._stop_between_trials()
+                self._make(self.history.next_trial())
+            if not self.history.more_passes:
+                return why
+            self._stop_between_trials()
+            self.history.next_pass()
+
+    def _verify(self) -> bool:
+        """Make the best trials again, from fresh seeds; return False if the user asked for another pass meanwhile.
+
+        Raises:
+            StopRun: The user asked for the end; nothing is verified.
+        """
+        if self.history.verifies:
+            self._stop_between_trials()
+        while not self.history.more_passes:
+            trial = self.history.next_finalist()
+            if trial is None:
+                return True
+            self._make(trial)
+            self._stop_between_trials()
+        return False
+
+    def _stop_between_trials(self) -> None:
+        if self.control.stopping:
+            raise StopRun
+        if self.control.finishing:
+            raise StopRun("Stopped by you after the trial that was under way.")
+
+    def _make(self, trial: Trial) -> None:
+        """Take a trial to its end, whatever that is."""
+        self.control.begin_trial()
+        try:
+            self._work(trial)
+            self._failures = 0
+        except TrialSkipped as skipped:
+            self.history.end(trial.number, "skipped", str(skipped))
+        except (StopRun, StoreError):
+            raise
+        except Exception as error:  # noqa: BLE001 - hosts, scorers and methods are others' code, and raise anything
+            self._failures += 1
+            reason = self._failed(trial.number, error)
+            if self._failures >= _FAILURES_IN_A_ROW:
+                self._failures = 0
+                self.control.pause()
+                self._pause(f"{_FAILURES_IN_A_ROW} trials in a row failed, the last one because: {reason}")
+        self.context.trials_since_start += 1
 
     def _failed(self, number: int, error: Exception) -> str:
         _log.error("Trial %d failed", number, exc_info=error)
@@ -191,7 +229,8 @@ class RunWorker:
     def _work(self, trial: Trial) -> None:
         number = trial.number
         runner = TrialRunner(self.context, trial)
-        self.view.set_current(number, len(self.context.resolved.jobs) - len(runner.remaining))
+        run_pass = self.context.passes.of(trial)
+        self.view.set_current(number, len(run_pass.jobs) - len(runner.remaining))
         self.book.rescore_missing(number, runner.done, self.folder)
         while runner.remaining:
             if self.control.pausing:
@@ -203,7 +242,8 @@ class RunWorker:
             session = self._session()
             if session is None:
                 continue
-            self.context.say("running", f"Trial {number}: merging and generating.")
+            doing = f"Trial {number}" if run_pass.searches else f"Verifying trial {verified_number(trial)}"
+            self.context.say("running", f"{doing}: merging and generating.")
             try:
                 trial = self.history.put(runner.make_images(session))
             except HostChanged as error:
@@ -287,12 +327,11 @@ class RunWorker:
 
     # --- the end ----------------------------------------------------------------------------------------
 
-    def _finish(self) -> str:
-        """Save the winner; return the last sentence."""
+    def _finish(self, why: str) -> str:
+        """Save the winner; return the last sentence: why the run ended, and what came of it."""
         best = self.view.best
-        done = f"{self.history.complete} trials done"
         if best is None:
-            return f"{done}; no trial was scored, so there is no winner."
+            return f"{why} No trial was scored, so there is no winner."
         saved = ""
         if self.context.resolved.plan.save.checkpoint and self.context.opened:
             self.view.set_state("stopping", f"Saving the best merge (trial {best.number}) …")
@@ -301,4 +340,14 @@ class RunWorker:
                 made = save_trial(self.context.resolved, best, self.folder, self.context.host, infotext=infotext)
                 self.view.add_saved(str(made.path), made.notes)
                 saved = f" Saved as {made.path.name}."
-        return f"{done}. Best: trial {best.number} with {best.value:.4g}.{saved}"
+        return f"{why} {self._winner(best)}{saved}"
+
+    def _winner(self, best: Trial) -> str:
+        verdict = self.history.verdict
+        if not self.history.verifies:
+            return f"Best: trial {best.number} with {best.value:.4g}."
+        if verdict is None:
+            return f"Best so far: trial {best.number} with {best.value:.4g}, not verified."
+        winner = next(row for row in verdict.finalists if row.trial == verdict.winner)
+        fresh = "" if winner.fresh is None else f": {winner.fresh:.4g} there, {winner.before:.4g} in the search"
+        return f"Winner: trial {winner.trial}, verified on fresh seeds{fresh}."

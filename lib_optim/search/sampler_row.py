@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,8 @@ class Package:
     @property
     def missing(self) -> bool:
         """Whether it is not installed. Imports nothing."""
+        if self.module in sys.modules:  # one that replaces itself by a lazy module has no spec any more
+            return False
         try:
             spec = importlib.util.find_spec(self.module)
         except (ImportError, ValueError):

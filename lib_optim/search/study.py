@@ -76,6 +76,11 @@ class Search:
         return self._sampler.id
 
     @property
+    def starts(self) -> int:
+        """How many points are tried before the sampler proposes any: the start design."""
+        return len(self._first)
+
+    @property
     def presets(self) -> tuple[str, ...]:
         """Names of the presets that fit the space, in the order in which they are tried."""
         return tuple(self._presets)
@@ -113,14 +118,15 @@ class Search:
 
         Then it is asked again, a few times, then chance is; in a space of few values there may be nothing left.
         """
-        tried = [dict(trial.values) for trial in self._trials.values()]
+        active = self._space.active  # parameters of another method make no other merge
+        tried = [active(trial.values) for trial in self._trials.values()]
         for attempt in range(ATTEMPTS):
             values = self._ask(number, attempt)
-            if values not in tried:
+            if active(values) not in tried:
                 return values
         cube = Cube(self._space.parameters)
         draws = (cube.values(uniform(len(cube), i, derived_seed(self._seed, number))) for i in range(_DRAWS))
-        return next((drawn for drawn in draws if drawn not in tried), values)
+        return next((drawn for drawn in draws if active(drawn) not in tried), values)
 
     def _ask(self, number: int, attempt: int) -> dict[str, Value]:
         import optuna

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,12 +79,20 @@ class Catalog:
         from lib_optim.merging.methods import merge_methods
 
         load_user_methods(self._methods_folder)
-        rows = [method.to_json() for method in merge_methods()]
-        for row in rows:
-            for parameter, method in zip(row["parameters"], _parameters_of(row["id"]), strict=True):
-                parameter["range"] = str(method.bound)
-                parameter["title"] = TITLES.get(method.name, "")
+        rows = [_method_json(method) for method in merge_methods()]
         return sorted(rows, key=lambda row: row["id"] not in _EASY_METHODS)
+
+    def choice(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the method that lets trials choose between several, as one of `methods`.
+
+        Raises:
+            PlanError: They do not go together.
+        """
+        from lib_optim.merging.compose import composed
+
+        load_user_methods(self._methods_folder)
+        first, *others = names or [""]
+        return _method_json(composed(first, "", False, None, others=others))
 
     def all_methods(self, refresh: bool = False) -> dict[str, Any]:
         """Return `methods`, and what became of the user's own files.
@@ -184,14 +192,16 @@ def _sampler_json(row: SamplerRow) -> dict[str, Any]:
     }
 
 
-def _parameters_of(method: str) -> tuple[Any, ...]:
-    from lib_optim.merging.methods import merge_method
-
-    return merge_method(method).parameters
+def _method_json(method: MergeMethod) -> dict[str, Any]:
+    row = method.to_json()
+    for data, parameter in zip(row["parameters"], method.parameters, strict=True):
+        data["range"] = str(parameter.bound)
+        data["title"] = TITLES.get(parameter.name, "")
+    return row
 
 
 def _composed(form: Mapping[str, Any], base: Path | None) -> MergeMethod:
-    """Return the method of a form with a recipe or a layer adjustment; a recipe's needs model A to be known in full."""
+    """Return the method of a form that is more than a row of the list; a recipe's needs model A to be known in full."""
     from lib_optim.merging.compose import composed
 
     rows = form.get("parameters") or {}
@@ -200,7 +210,8 @@ def _composed(form: Mapping[str, Any], base: Path | None) -> MergeMethod:
     architecture = architecture_of(header) if header is not None else None
     recipe, adjust = str(form.get("recipe") or ""), bool(form.get("adjust"))
     present = header.tensors if header is not None else ()
-    return composed(str(form.get("method") or ""), recipe, adjust, architecture, present, named)
+    others = [str(name) for name in form.get("methods") or ()]
+    return composed(str(form.get("method") or ""), recipe, adjust, architecture, present, named, others)
 
 
 def _blocks_of(path: Path) -> BlockMap:

@@ -13,7 +13,6 @@ of four modes; ``custom`` takes lines in the grammar of ``plan.bounds``, the fir
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,16 +27,19 @@ from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.own_maps import OwnMap
 from lib_optim.plan.payload import MAX_SEED, Payload
-from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec
+from lib_optim.plan.run_plan import ModelRef, RunPlan, SamplerSpec, SaveSpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.plan.starts import StartPoint
+from lib_optim.ui.budget_form import budget_from_form, default_stop
+from lib_optim.ui.fields import number, whole
 from lib_optim.ui.form_blocks import block_map_text, form_blocks
 from lib_optim.ui.guide_form import MODES, guide_from_form
+from lib_optim.ui.passes_form import passes_from_form
 from lib_optim.ui.search_form import sampler_from_form
+from lib_optim.ui.verify_form import default_verify, verify_from_form
 
 __all__ = ["Choices", "default_form", "form_parts", "plan_from_form"]
 
-MAX_TRIALS = 100_000
 RECIPE = "recipe"  # the method that `form["recipe"]` is for; as in `lib_optim.merging.recipe_method`
 
 
@@ -53,7 +55,8 @@ class Choices:
         method: Method id to its row; raises PlanError.
         blocks: Block map of a checkpoint file; raises OptimError.
         keys: Names of its floating tensors; raises OptimError.
-        composed: The method of a form with a recipe or a layer adjustment, for this model A; raises OptimError.
+        composed: The method of a form with a recipe, several methods or a layer adjustment, for this model A; raises
+            OptimError.
         block_maps: Name to a block map of the user.
     """
 
@@ -73,6 +76,7 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "name": "",
         "models": [model_a, model_b, ""],
         "method": "weighted_sum",
+        "methods": [],
         "recipe": "",
         "recipe_path": "",
         "adjust": False,
@@ -85,6 +89,9 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "design": StartDesign().to_json(),
         "presets": True,
         "trials": 30,
+        "stop": default_stop(),
+        "verify": default_verify(),
+        "passes": [],
         "seed": 0,
         "start": [],
         "merge_device": "auto",
@@ -112,8 +119,11 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
             problems.append(Problem("models[0]", str(error)))
     payloads = _payloads(form, choices, problems)
     scorers = _scorers(form, choices, problems)
-    trials = _whole(form, "trials", 1, MAX_TRIALS, "The number of trials", problems)
-    seed = _whole(form, "seed", 0, MAX_SEED, "The seed", problems)
+    budget = budget_from_form(form, problems)
+    verify = verify_from_form(form, choices.payloads, choices.scorers, problems)
+    parts = (lambda row, found: _payloads(row, choices, found), lambda row, found: _scorers(row, choices, found))
+    passes = passes_from_form(form, *parts, problems)
+    seed = whole(form, "seed", 0, MAX_SEED, "The seed", problems)
     save = form.get("save") or {}
     starts = tuple(StartPoint.from_json(row, "start") for row in form.get("start") or ())
     sampler = SamplerSpec()
@@ -126,18 +136,21 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
     return RunPlan(
         name=str(form.get("name") or "").strip() or _name_of(models),
         models=models,
-        method=method.id,
+        method=str(form.get("method") or ""),
+        methods=tuple(str(name) for name in form.get("methods") or ()),
         guide=guide,
         payloads=payloads,
         scorers=scorers,
         sampler=sampler,
-        budget=Budget(trials),
+        budget=budget,
         save=SaveSpec.from_json(save, "save"),
         seed=seed,
         recipe=str(form.get("recipe") or "") if method.id == RECIPE else "",
         adjust=bool(form.get("adjust")),
         merge_device=_merge_device(form),
         block_map=block_map_text(form, choices),
+        verify=verify,
+        passes=passes,
     )
 
 
@@ -210,7 +223,7 @@ def _method(
 ) -> MergeMethod | None:
     models = len(refs)
     try:
-        if choices.composed is not None and (form.get("method") == RECIPE or form.get("adjust")):
+        if choices.composed is not None and (form.get("method") == RECIPE or form.get("adjust") or form.get("methods")):
             method = choices.composed(form, Path(refs[0].path) if refs else None)
         else:
             method = choices.method(str(form.get("method") or ""))
@@ -248,7 +261,7 @@ def _scorers(form: Mapping[str, Any], choices: Choices, problems: list[Problem])
             hint = did_you_mean(scorer, choices.scorers)
             problems.append(Problem(where, f"There is no judge '{scorer}'.{hint}"))
             continue
-        weight = _number(row.get("weight", 1))
+        weight = number(row.get("weight", 1))
         if weight is None or weight <= 0:
             problems.append(Problem(f"{where}.weight", f"The weight of {scorer} must be a number above 0."))
             continue
@@ -266,24 +279,8 @@ def _scorers(form: Mapping[str, Any], choices: Choices, problems: list[Problem])
 
 def _option(value: Any, kind: str | None, where: str, problems: list[Problem]) -> Any:
     if kind == "number":
-        number = _number(value)
-        if number is None:
+        given = number(value)
+        if given is None:
             problems.append(Problem(where, f"'{value}' must be a number; correct {where.rsplit('.', 1)[-1]}."))
-        return number if number is not None else 0
+        return given if given is not None else 0
     return value.strip() if isinstance(value, str) else value
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _whole(form: Mapping[str, Any], name: str, low: int, high: int, label: str, problems: list[Problem]) -> int:
-    number = _number(form.get(name))
-    if number is None or number != int(number) or not low <= number <= high:
-        problems.append(Problem(name, f"{label} must be a whole number from {low} to {high}."))
-        return low
-    return int(number)

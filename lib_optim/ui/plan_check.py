@@ -8,7 +8,7 @@ from lib_optim.plan.bounds import Bound
 from lib_optim.plan.starts import first_point
 
 if TYPE_CHECKING:
-    from lib_optim.run.check import PlanCheck
+    from lib_optim.run.check import PlanCheck, Resolved
 
 __all__ = ["check_json"]
 
@@ -40,7 +40,11 @@ def check_json(check: PlanCheck) -> dict[str, Any]:
         ],
         "method": resolved.method.title if resolved else "",
         "architecture": resolved.architecture.title if resolved else "",
-        "trials": resolved.plan.budget.trials if resolved else 0,
+        "trials": check.trials if resolved else 0,
+        "design": _design(resolved) if resolved else 0,
+        "finalists": resolved.plan.verify.finalists if resolved else 0,
+        "verify_images": check.verify_images,
+        "passes": [{"trials": trials, "images_per_trial": images} for trials, images in check.counts[:-1]],
         "images_per_trial": check.images_per_trial,
         "merged_bytes": check.merged_bytes,
         "image_bytes": check.image_bytes,
@@ -55,3 +59,11 @@ def _kind(bound: Bound) -> str:
     words = {"float": "number", "int": "whole number", "bool": "yes or no", "choice": "choice"}
     extra = ", log" if bound.log else f", step {bound.step:g}" if bound.step is not None else ""
     return words[bound.kind] + extra
+
+
+def _design(resolved: Resolved) -> int:
+    """Return how many points the start design has, the user's own and the presets that fit included."""
+    from lib_optim.search.study import Search
+
+    plan = resolved.plan
+    return Search(resolved.space, resolved.blocks, plan.sampler, plan.seed).starts

@@ -7,6 +7,7 @@
     POST /optim/api/score                {trial, image, value, request}
     POST /optim/api/weights | block_weights   see `lib_optim.ui.weights`
     POST /optim/api/starts               see `lib_optim.ui.start_table`
+    POST /optim/api/choice               {"methods": […]}: several merge methods as one
     POST /optim/api/guide                see `lib_optim.ui.guide_view`
     POST /optim/api/selftest, GET same   start it; its state and report
     GET  /optim/image/{run}/{file}       an image of a run
@@ -73,6 +74,7 @@ class _Api:
             ("GET", "/optim/api/runs", lambda _: {"runs": self._manager.runs()}),
             ("GET", "/optim/api/recipes", lambda _: {"recipes": known_recipes(self._manager)}),
             ("POST", "/optim/api/recipe", self._recipe),
+            ("POST", "/optim/api/choice", self._choice),
             ("POST", "/optim/api/check", self._check),
             ("POST", "/optim/api/start", self._start),
             ("POST", "/optim/api/command", self._command),
@@ -107,6 +109,12 @@ class _Api:
         path, text = (str(call.body.get(name) or "") for name in ("path", "text"))
         return recipe_json(self._manager, path, text)
 
+    def _choice(self, call: Call) -> dict[str, Any]:
+        names = call.body.get("methods")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise Refused(400, "'methods' must be a list of the ids of merge methods.")
+        return {"method": self._catalog.choice(names)}
+
     def _check(self, call: Call) -> dict[str, Any]:
         """A plan with problems is an answer here, not an error."""
         try:
@@ -129,6 +137,7 @@ class _Api:
             "skip_image": manager.skip_image,
             "skip_trial": manager.skip_trial,
             "stop": manager.stop,
+            "finish": manager.finish,
         }
         if name in plain:
             plain[name]()
@@ -137,9 +146,11 @@ class _Api:
             folder = _text(call, "folder")
             manager.resume(folder)
             return {"done": name, "folder": folder}
+        if name == "change":
+            return {"done": name, "pass": manager.change(self._plan(call))}
         if name == "save_trial":
             return self._save(call)
-        known = ", ".join([*plain, "resume", "save_trial"])
+        known = ", ".join([*plain, "resume", "change", "save_trial"])
         raise Refused(400, f"There is no command '{name}'; there are {known}.")
 
     def _save(self, call: Call) -> dict[str, Any]:

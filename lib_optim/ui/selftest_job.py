@@ -40,15 +40,22 @@ class SelftestJob:
             return dict(self._state)
 
     def state(self) -> dict[str, Any]:
-        """Return ``{"state": idle | running | done | failed, "text": report or reason, "failed": count}``."""
+        """Return ``{"state": idle | running | done | failed, "text": report or reason, "failed": count}``.
+
+        While it runs also ``"at"``: how many statements are done, and which is at hand.
+        """
         with self._guard:
             return dict(self._state)
+
+    def _at(self, row: str, done: int, total: int) -> None:
+        with self._guard:
+            self._state = {**self._state, "at": f"{done} of {total}: {row}"}
 
     def _run(self) -> None:
         try:
             from lib_optim.selftest import report_text, run_selftest
 
-            report = run_selftest(self._manager.host)
+            report = run_selftest(self._manager.host, self._at)
             state = {"state": "done", "text": report_text(report), "failed": len(report.failed)}
         except OptimError as error:
             state = {"state": "failed", "text": str(error), "failed": 0}

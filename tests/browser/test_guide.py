@@ -71,6 +71,21 @@ def test_a_curve_is_drawn_and_its_points_are_searched(new_page: NewPage, address
     expect(page.locator("#optim_curves")).to_be_hidden()
 
 
+def test_the_search_may_choose_the_method(new_page: NewPage, address: str) -> None:
+    page = new_page(address)
+    expect(page.locator("#optim_size")).to_have_text("26 parameters")
+    page.click("#optim_more_methods")
+    page.locator("#optim_more_methods_list .optim-combo-option", has_text="Tensor sum").first.click()
+    expect(page.locator("#optim_methods")).to_contain_text("Tensor sum")
+    expect(page.locator("#optim_parameter_width")).to_be_visible()
+    expect(page.locator("#optim_size")).to_have_text("79 parameters")
+    page.reload()
+    expect(page.locator("#optim_size")).to_have_text("79 parameters")
+    page.click("#optim_methods button")
+    expect(page.locator("#optim_size")).to_have_text("26 parameters")
+    expect(page.locator("#optim_parameter_width")).to_have_count(0)
+
+
 def test_a_block_map_of_ones_own_is_chosen_and_a_broken_one_named(
     new_page: NewPage, address: str, fake: FakeManager
 ) -> None:

@@ -653,3 +653,24 @@ def test_stamp_and_job_index_do_not_change_pixels(rig: Rig) -> None:
         one = rig.host.generate(image_job(), STAMP).image.tobytes()
         other = rig.host.generate(image_job(), {}).image.tobytes()
     assert one == other
+
+
+def test_the_list_is_whole_while_the_webui_makes_it_anew(rig: Rig) -> None:
+    """Forge does so at every page load, which is when our page asks for it."""
+    from modules import sd_models
+
+    whole = dict(sd_models.checkpoints_list)
+    some = dict(list(whole.items())[:1])
+
+    def anew() -> None:
+        for listed in ({}, some, whole):
+            sd_models.checkpoints_list.clear()
+            sd_models.checkpoints_list.update(listed)
+            time.sleep(0.015)
+
+    thread = threading.Thread(target=anew)
+    sd_models.checkpoints_list.clear()
+    thread.start()
+    listed = rig.host.checkpoints()
+    thread.join()
+    assert len(listed) == len(whole)

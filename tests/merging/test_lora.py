@@ -14,6 +14,7 @@ from lib_optim.merging.merger import Merger
 from lib_optim.merging.run_recipe import run_recipe
 from lib_optim.merging.save import save_checkpoint
 from lib_optim.plan.errors import CheckpointError
+from lib_optim.plan.guide import ComponentGuide, Guide, Strategy
 from lib_optim.plan.run_plan import SaveSpec
 from tests.loras import LoraMaker, unet_modules
 from tests.merging.conftest import Sink, guide, open_merger, same_value
@@ -181,6 +182,31 @@ def test_three_models_and_heavy_methods(
     assert results[0].keys() == results[1].keys()
     for key, tensor in results[0].items():
         assert torch.equal(tensor, results[1][key]), key
+
+
+@pytest.mark.parametrize("architecture", ["sd1", "sdxl"])
+def test_a_loras_weight_beside_the_merges_and_the_text_encoders(
+    checkpoints: Mapping[str, list[Path]], tmp_path: Path, architecture: str
+) -> None:
+    """Triple sum of A, B and a LoRA: four dimensions, A·(1 − alpha) + B·alpha + beta·LoRA, text encoder by itself."""
+    base, other, _ = checkpoints[architecture]
+    maker, lora = (sd1_lora if architecture == "sd1" else sdxl_lora)(base, tmp_path)
+    far = load_file(other)
+    plan = Guide(tuple(ComponentGuide(name, (Strategy("single"),)) for name in ("text_encoder", "unet")))
+    merger = open_merger("triple_sum", [base, other, lora], architecture, plan)
+    try:
+        values = {
+            "text_encoder_alpha": 0.25, "text_encoder_beta": 1.0, "unet_alpha": 0.5, "unet_beta": 0.75,
+        }  # fmt: skip
+        assert {p.name for p in merger.space.parameters} == set(values)
+        for key, tensor in merged(merger, values).items():
+            part = merger.blocks.block(merger.blocks.block_of(key) or "").component
+            alpha, beta = values[f"{part}_alpha"], values[f"{part}_beta"]
+            delta = maker.result(key, 1.0) - maker.base[key]
+            expected = maker.base[key] * (1 - alpha) + far[key].double() * alpha + delta * beta
+            assert torch.allclose(tensor.double(), expected, rtol=1e-5, atol=1e-5), key
+    finally:
+        merger.close()
 
 
 def real_size(folder: Path) -> tuple[Path, dict[str, torch.Tensor]]:

@@ -72,6 +72,11 @@ def models(*paths: Path | str) -> dict[str, Any]:
 CASES: dict[str, tuple[Callable[[Rig], dict[str, Any]], str]] = {
     "zero trials": (lambda rig: {"budget": Budget(0)}, "number of trials must lie between 1 and"),
     "negative trials": (lambda rig: {"budget": Budget(-3)}, "number of trials must lie between 1 and"),
+    "images below 0": (lambda rig: {"budget": Budget(images=-1)}, "number of images must not be below 0, as -1 is"),
+    "too few images": (lambda rig: {"budget": Budget(images=1)}, "One trial makes 2 images, and the budget allows 1"),
+    "minutes below 0": (lambda rig: {"budget": Budget(minutes=-0.5)}, "number of minutes must not be below 0"),
+    "patience below 0": (lambda rig: {"budget": Budget(patience=-1)}, "patience must not be below 0"),
+    "negative gain": (lambda rig: {"budget": Budget(min_delta=-1.0)}, "What counts as better must not be below 0"),
     "too many trials": (lambda rig: {"budget": Budget(10**9)}, "number of trials must lie between 1 and"),
     "no name": (lambda rig: {"name": " "}, "no name"),
     "seed": (lambda rig: {"seed": -1}, "seed must lie between"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from safetensors.torch import load_file
 
 from lib_optim.plan.bounds import Bound
 from lib_optim.plan.guide import ComponentGuide, Curve, Group, Guide, Strategy
+from lib_optim.plan.header import read_header
 from lib_optim.plan.run_plan import Budget, SamplerSpec, SaveSpec
+from lib_optim.run.saving import open_merger
 from tests.rig import Rig, payload
 
 ONE = "model.diffusion_model.input_blocks.1.1.proj_in.weight"
@@ -92,6 +95,47 @@ def test_a_run_over_a_curve(rig: Rig) -> None:
     numbers = rig.manager.block_weights(best.number, "")["alpha"]["classic"].split(",")
     assert float(numbers[7]) == pytest.approx(share["input_blocks.6."], abs=1e-4)
     assert "unet_alpha_p1" in rig.folder_of().trials_csv.read_text().splitlines()[0]
+
+
+def test_a_run_that_chooses_its_method(rig: Rig) -> None:
+    """Every trial is recorded, drawn and saved as the method that it took."""
+    plan = rig.plan(
+        methods=("slerp", "tensor_sum"), guide=Guide((ComponentGuide("unet", (Strategy("single"),)),)),
+        payloads=(payload(),), budget=Budget(5), save=SaveSpec("fp32"),
+    )  # fmt: skip
+    snapshot = rig.run(plan)
+    trials = rig.stored().trials
+    assert {trial.state for trial in trials} == {"complete"}
+    assert list(trials[0].values) == ["method", "unet_alpha", "unet_width", "unet_offset"]
+    assert trials[0].values["method"] == "weighted_sum"
+    assert len({trial.values["method"] for trial in trials}) > 1
+    for row, trial in zip(snapshot["trials"], trials, strict=True):
+        own = {"tensor_sum": {"unet_width", "unet_offset"}}.get(str(trial.values["method"]), {"unet_alpha"})
+        assert set(row["drawn"]) == {"method", *own}
+        weights = rig.manager.block_weights(trial.number, "")
+        assert set(weights) == {name.removeprefix("unet_") for name in own}
+    best = max(trials, key=lambda one: one.value or 0.0)
+    (saved,) = (path for path in rig.models.rglob("*.safetensors") if not path.name.startswith("demo-"))
+    said = json.loads(read_header(saved).metadata["sd_merge_recipe"])
+    assert said["recipe"] == best.recipe
+    one = dataclasses.replace(plan, method=str(best.values["method"]), methods=())
+    alone = rig.manager.check(one).resolved
+    assert alone is not None
+    own_values = {p.name: best.values[p.name] for p in alone.space.parameters}
+    merger = open_merger(alone, rig.host)
+    merged = load_file(saved)
+    for key, tensor in merger.tensors(own_values):
+        assert torch.equal(merged[key], tensor), key
+    merger.close()
+    rig.manager.resume(rig.folder_of().name, 6)
+    rig.end()
+    assert len(rig.stored().trials) == 6
+
+
+def test_methods_that_do_not_go_together_are_named_before_the_start(rig: Rig) -> None:
+    for methods, words in ((("triple_sum",), "no trial could choose"), (("slurp",), "no merge method")):
+        (problem,) = rig.manager.check(rig.plan(methods=methods)).problems
+        assert words in str(problem)
 
 
 OWN_MAP = (Path(__file__).parents[1] / "plan" / "guides" / "attention.yaml").read_text(encoding="utf-8")

@@ -113,6 +113,7 @@ def test_taking_a_score_back_makes_the_trial_wait_again(rig: Rig) -> None:
     assert rig.snapshot()["best"] is None
     assert not recipe.exists()
     assert rig.stored().trials[0].value is None
+    assert rig.manager._worker.history._search._trials[0].value is None
     rig.manager.score(1, 0, 3, "c")
     rig.until(lambda: rig.states() == ["waiting", "complete"], "trial 1")
     rig.until_state("waiting")

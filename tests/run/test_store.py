@@ -28,7 +28,7 @@ def store(tmp_path: Path):
 
 
 def test_records_come_back_as_they_were(store: Store) -> None:
-    store.put_trial(TRIAL, 1)
+    store.put_trial(TRIAL)
     store.put_image(IMAGE)
     store.add_score(Score(0, 1, "technical", 0.75, created=9.0))
     assert store.trials() == [TRIAL]
@@ -37,10 +37,10 @@ def test_records_come_back_as_they_were(store: Store) -> None:
 
 
 def test_a_trial_is_updated_in_place(store: Store) -> None:
-    store.put_trial(TRIAL, 1)
+    store.put_trial(TRIAL)
     store.put_image(IMAGE)
     done = Trial(0, "complete", TRIAL.values, TRIAL.origin, "abc", value=0.5, started=5.0, finished=6.0)
-    store.put_trial(done, 1)
+    store.put_trial(done)
     assert store.trials() == [done]
     assert store.images() == [IMAGE]
 
@@ -82,7 +82,7 @@ def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
         store = Store(Path({str(tmp_path / "run.db")!r}))
         store.add_pass("{{}}")
         for n in range(7):
-            store.put_trial(Trial(n, "complete", {{"x": n}}, "sampler: tpe", value=float(n)), 1)
+            store.put_trial(Trial(n, "complete", {{"x": n}}, "sampler: tpe", value=float(n)))
         os.kill(os.getpid(), signal.SIGKILL)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False, timeout=60)
@@ -121,13 +121,13 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_sentence_and_keeps_what_was_there(tmp_path: Path) -> None:
     store = Store(tmp_path / "run.db")
     store.add_pass("{}")
-    store.put_trial(TRIAL, 1)
+    store.put_trial(TRIAL)
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
     store._db.execute(f"PRAGMA max_page_count={pages + 1}")
 
     def fill() -> None:
         for n in range(1, 200):
-            store.put_trial(Trial(n, "complete", {"x": 1.0}, "o", reason="r" * 4000), 1)
+            store.put_trial(Trial(n, "complete", {"x": 1.0}, "o", reason="r" * 4000))
 
     with pytest.raises(StoreError, match="disk full"):
         fill()

@@ -32,8 +32,8 @@ def image(trial: int, index: int) -> ImageRecord:
 def test_an_idle_snapshot_has_every_key() -> None:
     snapshot = RunView().snapshot(0, None)
     assert set(snapshot) == {
-        "version", "state", "sentence", "revision", "run", "progress", "best", "current", "trials", "images",
-        "waiting", "saved", "saved_notes", "errors",
+        "version", "state", "sentence", "revision", "run", "progress", "best", "verification", "current", "finishing",
+        "trials", "images", "waiting", "saved", "saved_notes", "errors",
     }  # fmt: skip
     assert snapshot["state"] == "idle"
     json.dumps(snapshot, allow_nan=False)

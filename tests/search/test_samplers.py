@@ -26,7 +26,7 @@ OTHER: dict[str, Any] = {
     "n_startup_trials": 40, "n_ei_candidates": 2, "multivariate": True, "group": True, "deterministic_objective": False,
     "population_size": 5, "crossover": "blxalpha", "crossover_prob": 0.0, "swapping_prob": 0.0, "mutation_prob": 1.0,
     "variant": "full", "begin": "middle", "sigma": 0.02, "population": 12, "step": 0.01, "change": 1.0, "adapt": False,
-    "sequence": "halton", "scramble": False, "levels": 3,
+    "sequence": "halton", "scramble": False, "levels": 3, "acquisition": "qEI",
     "exploration": 0.0, "smooth": False,
 }  # fmt: skip
 LATER = {("cma", "restarts"), ("cma", "growth")}  # have no effect before CMA-ES has converged; see test_cma.py

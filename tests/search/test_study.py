@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from collections.abc import Mapping
@@ -12,10 +13,11 @@ import pytest
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.bounds import Value, parse_bound
 from lib_optim.plan.errors import PlanError
-from lib_optim.plan.guide import ComponentGuide, Guide, Strategy
+from lib_optim.plan.guide import ComponentGuide, Curve, Guide, Strategy
 from lib_optim.plan.records import Trial, TrialState
 from lib_optim.plan.run_plan import SamplerSpec
-from lib_optim.plan.space import Space, space_of
+from lib_optim.plan.space import Parameter, Space, space_of
+from lib_optim.search.depths import depths_of
 from lib_optim.search.samplers import sampler_rows
 from lib_optim.search.study import Search
 from tests.plan.methods import MANY, WEIGHTED
@@ -370,3 +372,40 @@ def test_the_global_random_state_is_left_alone() -> None:
         search.add(trial)
     search.suggest(4)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+
+
+def test_what_differs_only_in_another_methods_numbers_was_tried() -> None:
+    """Two methods, of which one has no number left: its second merge would be the first one again."""
+    number = Parameter("IN00_width", parse_bound("0..1"), "width", ("IN00",), 0.5)
+    method = Parameter("method", parse_bound("{slerp, tensor_sum}"), "method", (), "slerp")
+    space = Space((method, number), (), ("IN00",), ways={"slerp": (), "tensor_sum": ("width",)})
+    seen = [space.active(values) for values in run(new(space, "random", 3), 12)]
+    assert seen.count({"method": "slerp"}) == 1
+    assert len([values for values in seen if values["method"] == "tensor_sum"]) == 11
+
+
+def curve_and_choice() -> Space:
+    """Points of a curve, a number of another method, and the choice between the two."""
+    single = ComponentGuide("unet", (Strategy("single", parameters=("alpha",), curve=Curve(4)),))
+    curve = space_of(Guide((single,)), WEIGHTED, SD1)
+    method = Parameter("method", parse_bound("{weighted_sum, tensor_sum}"), "method", (), "weighted_sum")
+    width = Parameter("unet_width", parse_bound("0..1"), "width", ("IN00",), 0.5)
+    ways = {"weighted_sum": ("alpha",), "tensor_sum": ("width",)}
+    return dataclasses.replace(curve, parameters=(method, *curve.parameters, width), ways=ways)
+
+
+@pytest.mark.parametrize("sampler", sorted({"auto", "optim", "tpe", "hill"} & {"auto", *SAMPLERS}))
+def test_curves_and_methods_are_searched(sampler: str) -> None:
+    space = curve_and_choice()
+    points = run(new(space, sampler, presets=("half", "GRAD_V")), 14)
+    assert points[0]["unet_alpha_p2"] == 0.5
+    for values in points:
+        assert set(space.assign(values)["alpha"]) == set(space.curves[0].blocks)
+    assert {values["method"] for values in points} == {"weighted_sum", "tensor_sum"}
+
+
+def test_the_points_of_a_curve_lie_along_it() -> None:
+    depths = depths_of(curve_and_choice(), SD1)
+    assert [depths[f"unet_alpha_p{i}"][1] for i in (1, 2, 3, 4)] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert len({depths[f"unet_alpha_p{i}"][0] for i in (1, 2, 3, 4)}) == 1
+    assert depths["method"][0] == " method"

@@ -94,6 +94,8 @@ class FakeManager:
         self.scores: dict[tuple[int, int], float] = {}
         self.commands: list[str] = []
         self.saves: list[tuple[Any, str]] = []
+        self.plans: list[RunPlan] = []
+        self.changes: list[RunPlan] = []
         self.plan: RunPlan | None = None
         self._flags: set[str] = set()
         self._thread: threading.Thread | None = None
@@ -115,6 +117,7 @@ class FakeManager:
         problems = self.check(plan).problems
         if problems:
             raise PlanError(problems)
+        self.plans.append(plan)
         folder = RunFolder.create(self.host.paths().outputs, plan.name)
         folder.write_plan(plan)
         self.plan = plan
@@ -147,7 +150,7 @@ class FakeManager:
         time.sleep(self.image_seconds)
         number = 0
         complete = 0
-        while complete < plan.budget.trials and "stop" not in self._flags:
+        while complete < plan.budget.trials and not self._flags & {"stop", "finish"}:
             closeness = 1 - math.exp(-number / 8)
             values = {f"{block}_alpha": round(rng.random() * (1 - closeness) + 0.6 * closeness, 3) for block in BLOCKS}
             origin = ("preset: all A", "preset: all B", "preset: half")[number] if number < 3 else "sampler: tpe"
@@ -237,6 +240,16 @@ class FakeManager:
 
     def stop(self) -> None:
         self._flag("stop")
+
+    def change(self, plan: RunPlan) -> int:
+        if not self.active:
+            raise RunError("No run is going on that could change; start one, or resume an earlier one first.")
+        self.changes.append(plan)
+        return 2
+
+    def finish(self) -> None:
+        self._flag("finish")
+        self.view.set_finishing()
 
     def _flag(self, name: str) -> None:
         self.commands.append(name)

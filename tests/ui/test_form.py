@@ -17,7 +17,8 @@ from lib_optim.plan.design import StartDesign
 from lib_optim.plan.errors import CheckpointError, PlanError
 from lib_optim.plan.methods import MergeMethod, MethodParameter
 from lib_optim.plan.payload import Payload
-from lib_optim.plan.run_plan import RunPlan, SamplerSpec
+from lib_optim.plan.run_plan import Budget, PassSpec, RunPlan, SamplerSpec, VerifySpec
+from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.plan.space import space_of
 from lib_optim.ui.form import Choices, default_form, plan_from_form
 
@@ -221,6 +222,17 @@ def test_a_wildcard_over_everything_leaves_the_vae_alone() -> None:
         ({"trials": ""}, ["number of trials"]),
         ({"trials": 2.5}, ["whole number"]),
         ({"seed": -1}, ["The seed"]),
+        ({"stop": {"images": "many"}}, ["limit of images", "'many'"]),
+        ({"stop": {"images": 2.5}}, ["limit of images", "whole number"]),
+        ({"stop": {"minutes": -1}}, ["limit of minutes", "from 0"]),
+        ({"stop": {"patience": "-2"}}, ["patience"]),
+        ({"stop": {"target": "good"}}, ["target score"]),
+        ({"verify": {"finalists": 99}}, ["number of finalists", "from 0 to 20"]),
+        ({"verify": {"payloads": ["bird"]}}, ["held-out payload 'bird'"]),
+        ({"verify": {"scorer": "beauty"}}, ["no judge 'beauty'"]),
+        ({"passes": [{}, {"payloads": ["bird"]}]}, ["Pass 3: The payload 'bird' is not there"]),
+        ({"passes": [{"scorers": [{"id": "beauty"}]}]}, ["Pass 2: There is no judge 'beauty'"]),
+        ({"passes": [{"trials": 0.5}]}, ["Pass 2: The number of trials"]),
         ({"parameters": {"alpha": {"vary": True, "text": "0.8..0.2"}}}, ["alpha", "not below"]),
         ({"parameters": {"alpha": {"vary": False, "text": "much"}}}, ["'much' is not a number"]),
         ({"parameters": {"alpha": {"vary": False, "text": "0.5"}}}, ["Nothing is left to search"]),
@@ -257,6 +269,34 @@ def test_scorer_options_and_weights_arrive() -> None:
     assert [(spec.id, spec.weight) for spec in specs] == [("similarity", 2.5), ("manual", 1.0)]
     assert specs[0].options == {"reference": "/x.png", "scale": 0.5}
     assert specs[1].options == {}
+
+
+def test_stop_rules_arrive_and_empty_fields_set_none() -> None:
+    given = {"images": "400", "minutes": 90, "patience": "12", "min_delta": 0.01, "target": "-0.5"}
+    assert plan(trials="40", stop=given).budget == Budget(40, 400, 90.0, 12, 0.01, -0.5)
+    assert plan(stop=dict.fromkeys(given, " ")).budget == Budget(30)
+    assert plan(stop={}).budget == Budget(30)
+
+
+def test_the_verification_arrives() -> None:
+    assert plan().verify == VerifySpec(3)
+    held = {"finalists": "5", "payloads": ["dog"], "scorer": "manual"}
+    assert plan(verify=held).verify == VerifySpec(5, (CHOICES.payloads["dog"],), (ScorerSpec("manual"),))
+    assert plan(verify={**held, "finalists": 0}).verify == VerifySpec(0)
+
+
+def test_later_passes_arrive_with_what_they_do_otherwise() -> None:
+    rows = [
+        {"name": " details ", "payloads": ["cat", "dog"], "trials": "12", "free": "IN*, OUT00_alpha", "stop": {}},
+        {"name": "", "payloads": None, "scorers": [{"id": "manual", "weight": 2}], "sampler": "tpe", "trials": ""},
+        {"stop": {"patience": 4}},
+    ]
+    cat, dog = CHOICES.payloads.values()
+    assert plan(trials=9, passes=rows).passes == (
+        PassSpec("details", (cat, dog), budget=Budget(12), free=("IN*", "OUT00_alpha")),
+        PassSpec(scorers=(ScorerSpec("manual", 2.0),), sampler=SamplerSpec("tpe", presets=())),
+        PassSpec(budget=Budget(9, patience=4)),
+    )
 
 
 def test_the_rest_of_the_form_arrives() -> None:

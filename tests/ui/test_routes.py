@@ -159,6 +159,32 @@ def test_curves_are_drawn(client: TestClient) -> None:
     assert curve["line"][15] == [0.25, 0.5]
 
 
+def test_several_methods_as_one(client: TestClient) -> None:
+    row = client.post("/optim/api/choice", json={"methods": ["weighted_sum", "tensor_sum"]}).json()["method"]
+    assert [(p["name"], p["range"]) for p in row["parameters"]] == [
+        ("alpha", "0..1"),
+        ("width", "0..1"),
+        ("offset", "0..1"),
+    ]
+    answer = client.post("/optim/api/choice", json={"methods": ["weighted_sum", "triple_sum"]})
+    assert (answer.status_code, "no trial could choose" in answer.json()["error"]) == (400, True)
+    assert client.post("/optim/api/choice", json={"methods": "slerp"}).status_code == 400
+    rows = {"offset": {"vary": False, "text": "0.25"}}
+    form = default_form(client, methods=["tensor_sum"], parameters=rows, vary={"mode": "single"})
+    result = client.post("/optim/api/check", json={"form": form}).json()
+    assert result["problems"] == []
+    assert [row["name"] for row in result["parameters"]] == ["method", "unet_alpha", "unet_width"]
+    assert result["parameters"][0] | {"start": ""} == {
+        "name": "method", "kind": "choice", "range": "{weighted_sum, tensor_sum}", "parameter": "method", "blocks": [],
+        "start": "",
+    }  # fmt: skip
+    assert {row["value"] for row in result["settings"] if row["parameter"] == "offset"} == {0.25}
+    bad = client.post("/optim/api/check", json={"form": {**form, "methods": ["slurp"]}}).json()["problems"]
+    assert "no merge method" in bad[0]["sentence"]
+    table = client.post("/optim/api/guide", json={"form": form}).json()
+    assert {row["parameter"] for row in table["rows"]} == {"alpha", "width"}
+
+
 def test_a_broken_guide_file_is_named_with_its_line(client: TestClient) -> None:
     form = default_form(client, vary={"mode": "custom", "custom": "components:\n  unet: al"})
     for route in ("check", "guide"):
@@ -233,15 +259,26 @@ def test_snapshot_brings_only_what_changed(client: TestClient, manager: FakeMana
 
 def test_commands_reach_the_manager(client: TestClient, manager: FakeManager) -> None:
     start(client)
-    for name in ("pause", "go_on", "skip_image", "skip_trial", "stop"):
+    for name in ("pause", "go_on", "skip_image", "skip_trial", "finish", "stop"):
         assert client.post("/optim/api/command", json={"command": name}).json() == {"done": name}
-    assert manager.commands == ["pause", "go_on", "skip_image", "skip_trial", "stop"]
+    assert manager.commands == ["pause", "go_on", "skip_image", "skip_trial", "finish", "stop"]
     saved = client.post("/optim/api/command", json={"command": "save_trial", "trial": 2}).json()
     assert saved["path"].endswith("trial0002.safetensors")
     for bad in ({"command": "explode"}, {}, {"command": "save_trial"}, {"command": "resume"}):
         assert client.post("/optim/api/command", json=bad).status_code == 400
     until(lambda: not manager.active)
     assert client.post("/optim/api/command", json={"command": "resume", "folder": "nope"}).status_code == 400
+
+
+def test_a_change_in_mid_run_is_a_plan_and_only_then(client: TestClient, manager: FakeManager) -> None:
+    form = default_form(client)
+    assert client.post("/optim/api/command", json={"command": "change", "form": form}).status_code == 409
+    start(client)
+    answer = client.post("/optim/api/command", json={"command": "change", "form": {**form, "trials": 9}}).json()
+    assert answer == {"done": "change", "pass": 2}
+    assert manager.changes[0].budget.trials == 9
+    bad = client.post("/optim/api/command", json={"command": "change", "form": {**form, "trials": 0}})
+    assert (bad.status_code, bad.json()["problems"][0]["where"]) == (400, "trials")
 
 
 def test_resume_goes_on_with_an_earlier_run(client: TestClient, manager: FakeManager) -> None:

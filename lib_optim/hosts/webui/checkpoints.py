@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from lib_optim.hosts.base import Checkpoint
 from lib_optim.plan.errors import HostError
+
+_LOOKS, _PAUSE = 20, 0.02  # seconds
 
 __all__ = ["checkpoints", "chosen_info", "info_of", "same_file"]
 
@@ -19,9 +22,22 @@ def checkpoints(refresh: bool) -> tuple[Checkpoint, ...]:
     if refresh:
         sd_models.list_models()
     return tuple(
-        Checkpoint(info.title, Path(info.filename).absolute(), (info.sha256 or "").lower())
-        for info in list(sd_models.checkpoints_list.values())
+        Checkpoint(info.title, Path(info.filename).absolute(), (info.sha256 or "").lower()) for info in _listed()
     )
+
+
+def _listed() -> list[Any]:
+    """The list when nobody is at it: the WebUI empties it before it looks at the folders, Forge at every page load."""
+    from modules import sd_models
+
+    before: list[Any] | None = None
+    for _ in range(_LOOKS):
+        now = list(sd_models.checkpoints_list.values())
+        if now and before is not None and len(now) == len(before):
+            return now
+        before = now
+        time.sleep(_PAUSE)
+    return before or []
 
 
 def info_of(path: Path | str) -> Any:
@@ -33,7 +49,7 @@ def info_of(path: Path | str) -> Any:
     from modules import sd_models
 
     for _ in range(2):
-        for info in list(sd_models.checkpoints_list.values()):
+        for info in _listed():
             if same_file(info.filename, path):
                 return info
         sd_models.list_models()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lib_optim.plan.bounds import Bound
 from lib_optim.plan.guide import ComponentGuide, Guide, Strategy
 from lib_optim.plan.payload import Payload
-from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec
+from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec, VerifySpec
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.selftest.background import PATIENCE, Failed
 from lib_optim.selftest.bench import Bench
@@ -137,6 +137,7 @@ def tiny_run(
         budget=Budget(trials),
         save=SaveSpec(checkpoint=False),
         seed=1,
+        verify=VerifySpec(0),
     )
     # Windows keeps a lock on files that a thread has only just closed; leftovers are no finding.
     with tempfile.TemporaryDirectory(prefix="optim-selftest-", dir=bench.folder, ignore_cleanup_errors=True) as name:

@@ -171,3 +171,9 @@ def test_the_payloads_say_what_the_models_know() -> None:
     for payload in payloads:
         assert {"thing", "colour", "time"} <= set(words_of(payload.prompt))
         assert (payload.width, payload.height) == (64, 64)
+
+
+def test_the_files_can_be_read_by_whoever_may_read_other_new_files(demo_models: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"")
+    assert {path.stat().st_mode for path in demo_models.glob("*.safetensors")} == {other.stat().st_mode}
