@@ -89,8 +89,8 @@ def page(cells: Sequence[Cell], source: Path) -> str:
     return (
         f"# The search benchmark's figures\n\nFrom [{source.name}]({source.name}) by "
         "`python -m benchmarks.search table`; [How Optim searches](search.md#the-evidence-and-how-far-it-reaches) says "
-        "what they mean. Δ: mean of the paired differences ± its standard error, below 0 is better, and how often it was "
-        "better.\n\n" + tables(cells)
+        "what they mean. Δ: mean of the paired differences ± its standard error, below 0 is better, and how often it "
+        "was better.\n\n" + tables(cells)
     )
 
 
