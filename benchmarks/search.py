@@ -28,7 +28,7 @@ from benchmarks.search_peers import ROWS, Row
 from benchmarks.search_problems import FAMILIES, HELD_OUT, PAYLOADS, TUNING, make_problem
 from benchmarks.search_table import Cell, tables
 
-__all__ = ["main", "play"]
+__all__ = ["main", "page", "play"]
 
 BUDGETS = (15, 30, 60, 120)
 
@@ -84,6 +84,16 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def page(cells: Sequence[Cell], source: Path) -> str:
+    """Return the page of results."""
+    return (
+        f"# The search benchmark's figures\n\nFrom [{source.name}]({source.name}) by "
+        "`python -m benchmarks.search table`; [How Optim searches](search.md#the-evidence-and-how-far-it-reaches) says "
+        "what they mean. Δ: mean of the paired differences ± its standard error, below 0 is better, and how often it "
+        "was better.\n\n" + tables(cells)
+    )
+
+
 def _stamp() -> dict[str, Any]:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     return {
@@ -133,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.what == "run":
         return _run(options)
     if options.what == "table":
-        print(tables(_load(options.out)))
+        print(page(_load(options.out), options.out))
         return 0
     cells = [
         play(ROWS[name], family, 4, 0, 15, 0.08, TUNING) for name in ("auto", "tpe5", "random") for family in FAMILIES

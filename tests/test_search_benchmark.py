@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.search import main, play
+from benchmarks.search import _load, main, page, play
 from benchmarks.search_peers import ROWS
 from benchmarks.search_problems import FAMILIES, HELD_OUT, PAYLOADS, TUNING, make_problem
 from benchmarks.search_table import Cell, tables
@@ -101,3 +101,13 @@ def test_the_table_pairs_equal_instances() -> None:
     assert "-0.150 ±0.050 (2/2)" in text
     assert "| ours | 3 | 0.400, 0.200 [0.15–0.55] |" in text
     assert "10.0 |" in text
+
+
+def test_the_page_of_results_is_that_of_the_recorded_runs() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    cells = _load(docs / "search-benchmark.jsonl")
+    assert len({cell.key for cell in cells}) == len(cells)
+    written = (docs / "search-benchmark.md").read_text(encoding="utf-8")
+    assert written == page(cells, docs / "search-benchmark.jsonl") + "\n"
+    sessions = [json.loads(line) for line in (docs / "search-benchmark.jsonl").read_text().splitlines()]
+    assert {row["session"]["seeds"] for row in sessions if "session" in row} == {HELD_OUT}

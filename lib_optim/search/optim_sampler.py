@@ -40,6 +40,7 @@ _BOLDNESS = (1.0, 0.5, 0.25)
 _CALMER = 25  # from this many finished trials on, the boldness falls as 1 / trials
 _FIT_EVERY = 3
 _SHAKE = 0.1
+_MOST = 400
 _FIRST_STEPS, _NEXT_STEPS = 60, 12
 _CANDIDATES = 200  # of each of four kinds
 _STARTS, _CLIMB = 8, 30
@@ -106,7 +107,11 @@ class OptimSampler(BaseSampler):
 
     def _propose(self, columns: Columns, points: Array, scores: Array, boldness: float) -> Array:
         axes = Axes(columns.neighbours, self._smooth)
-        model = Model(points, scores, axes, _fitted(points, scores, axes, self._startup))
+        theta = _fitted(points, scores, axes, self._startup)
+        tried = {point.round(9).tobytes() for point in points}
+        kept = _kept(scores)
+        points, scores = points[kept], scores[kept]
+        model = Model(points, scores, axes, theta)
         expected = model.mean(points)
         candidates = _candidates(points, expected, self._rng)
         candidates = columns.snap(candidates) if columns.frozen.any() else candidates
@@ -117,7 +122,6 @@ class OptimSampler(BaseSampler):
         others = self._rng.uniform(size=(50, columns.width))
         ranked = columns.snap(np.concatenate([found[np.argsort(-values)], candidates[order], others]))
         # The same merge makes the same images: a point is tried again only where nothing else is left.
-        tried = {point.round(9).tobytes() for point in points}
         return next((point for point in ranked if point.round(9).tobytes() not in tried), ranked[0])
 
 
@@ -133,20 +137,38 @@ def _spread(width: int, number: int) -> Array:
 def _fitted(points: Array, scores: Array, axes: Axes, startup: int) -> Array:
     """Return the hyperparameters for this history, from the cache as far as it goes."""
     count = len(points)
-    stages = list(range(min(startup, count), count + 1, _FIT_EVERY))
+    stages = _stages(startup, count)
     keys = [_digest(points[:stage], scores[:stage], axes, startup) for stage in stages]
     with _guard:
         known = next((i for i in reversed(range(len(stages))) if keys[i] in _cache), None)
         theta = None if known is None else _cache[keys[known]]
     for i in range(0 if known is None else known + 1, len(stages)):
         steps = _NEXT_STEPS if i else _FIRST_STEPS
-        theta = fit(points[: stages[i]], scores[: stages[i]], axes, theta, steps)
+        kept = _kept(scores[: stages[i]])
+        theta = fit(points[kept], scores[kept], axes, theta, steps)
         with _guard:
             _cache[keys[i]] = theta
             while len(_cache) > 1000:
                 _cache.popitem(last=False)
     assert theta is not None, "there is at least one stage"
     return theta
+
+
+def _stages(startup: int, count: int) -> list[int]:
+    """Return after how many trials, up to `count`, hyperparameters are fitted: each third, later each fortieth part."""
+    stages = [min(startup, count)]
+    while (following := stages[-1] + max(_FIT_EVERY, stages[-1] // 40)) <= count:
+        stages.append(following)
+    return stages
+
+
+def _kept(scores: Array) -> NDArray[np.intp]:
+    """Return which trials the model looks at: all, but of very many the best and the latest; the cost is cubic."""
+    if len(scores) <= _MOST:
+        return np.arange(len(scores))
+    best = np.argsort(-scores, kind="stable")[: _MOST // 2]
+    rest = np.setdiff1d(np.arange(len(scores)), best)
+    return np.sort(np.concatenate([best, rest[-(_MOST - len(best)) :]]))
 
 
 def _digest(points: Array, scores: Array, axes: Axes, startup: int) -> bytes:

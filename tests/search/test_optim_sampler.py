@@ -219,3 +219,23 @@ def test_depths_given_with_the_study_are_used() -> None:
     study, other = study_of(FLOATS, rows), study_of(FLOATS, rows)
     other.set_user_attr(DEPTHS, {name: (name, 0.0) for name in FLOATS})
     assert study.ask(FLOATS).params != other.ask(FLOATS).params
+
+
+def test_of_very_many_trials_the_best_and_the_latest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optim_sampler, "_MOST", 6)
+    scores = np.array([9.0, 8, 7, 0, 0, 0, 0, 1, 1, 1])
+    assert optim_sampler._kept(scores).tolist() == [0, 1, 2, 7, 8, 9]
+    assert optim_sampler._kept(np.arange(10.0)).tolist() == [4, 5, 6, 7, 8, 9]
+    assert optim_sampler._kept(np.zeros(6)).tolist() == list(range(6))
+    params = study_of(FLOATS, rows_of(30)).ask(FLOATS).params
+    assert all(0 <= value <= 1 for value in params.values())
+
+
+def test_fits_grow_rarer_as_trials_add_up() -> None:
+    stages = optim_sampler._stages(10, 600)
+    steps = np.diff(stages)
+    assert stages[:4] == [10, 13, 16, 19]
+    assert (np.diff(steps) >= 0).all()
+    assert steps[-1] > 10
+    assert optim_sampler._stages(10, 599) == [stage for stage in stages if stage <= 599]
+    assert optim_sampler._stages(1, 1) == [1]
