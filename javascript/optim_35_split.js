@@ -49,7 +49,7 @@
       plan.changed('trials');
     });
     return {
-      node: el('div', { class: 'optim-grid2' }, optim.field('Look around first', explore), optim.field('Then search', exploit)),
+      node: el('div', { class: 'optim-grid2' }, optim.field('Of them to explore', explore), optim.field('Of them to search', exploit)),
       set: (count) => {
         starts = count;
         known = true;

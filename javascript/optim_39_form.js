@@ -43,12 +43,14 @@
     const planNotes = el('button', { type: 'button', class: 'optim-plannotes', id: 'optim_plannotes', hidden: true, title: 'Show all of it', on: { click: () => onCheck() } });
     const runs = optim.combo({
       id: 'optim_runs', label: 'Earlier run', placeholder: 'Choose a run', optional: '',
-      onChange: () => optim.setDisabled(resume, !runs.get() || running),
+      onChange: () => [resume, verify].forEach((button) => optim.setDisabled(button, !runs.get() || running)),
     });
     const resume = optim.button('optim_resume', 'Resume', () => onResume(runs.get()), '', 'Go on after the last finished trial');
+    const verify = optim.button('optim_resume_verify', 'Verify', () => onResume(runs.get(), true), '', 'Make its best trials again from fresh seeds and name the winner, without searching on');
     resume.disabled = true;
+    verify.disabled = true;
     const earlier = optim.section({ id: 'optim_resume_card', title: 'Resume an earlier run', open: false },
-      el('div', { class: 'optim-row optim-nowrap' }, runs.node, resume));
+      el('div', { class: 'optim-row optim-nowrap' }, runs.node, resume, verify));
 
     // What was chosen before comes back as far as it still exists; what was never touched is today's default.
     const remembered = (defaults) => {
@@ -99,7 +101,7 @@
       const list = (await optim.get('runs')).runs;
       runs.setOptions(list.map((row) => ({ value: row.folder, label: row.folder, note: row.problem || optim.plural(row.trials, 'trial'), bad: Boolean(row.problem) })));
       if (list.length && !list.some((row) => row.folder === runs.get())) runs.set(list[0].folder);
-      optim.setDisabled(resume, !runs.get() || running);
+      [resume, verify].forEach((button) => optim.setDisabled(button, !runs.get() || running));
       earlier.summary(list.length ? optim.plural(list.length, 'run') : 'none yet');
     };
 
@@ -128,7 +130,7 @@
         running = on;
         parts.passes.setRunning(changeable);
         optim.setDisabled(start, on);
-        optim.setDisabled(resume, on || !runs.get());
+        [resume, verify].forEach((button) => optim.setDisabled(button, on || !runs.get()));
       },
       setPlanLine: (text, warn, size) => {
         optim.setText(planLine, text);

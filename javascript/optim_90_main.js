@@ -45,9 +45,9 @@
       await optim.post('command', { command: name });
       poller.now();
     });
-    const resume = (folder) => attempt(async () => {
+    const resume = (folder, verify) => attempt(async () => {
       notices.put(null);
-      await optim.post('command', { command: 'resume', folder });
+      await optim.post('command', { command: 'resume', folder, verify: Boolean(verify) });
       picked = null;
       poller.now();
     });

@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     resume = commands.add_parser("resume", help="go on with a run")
     resume.add_argument("folder", help="name of the run folder")
     resume.add_argument("--trials", type=int, default=None, help="a new number of trials")
+    resume.add_argument("--verify", action="store_true", help="verify the best, without searching on")
     resume.set_defaults(command="resume")
     save = commands.add_parser("save", help="save the merge of a trial as a checkpoint")
     save.add_argument("folder", help="name of the run folder")
@@ -162,7 +163,7 @@ def _resume(options: argparse.Namespace) -> int:
 
     manager = _manager(options)
     _refuse_manual(RunFolder.open(manager.outputs, options.folder).read_plan())
-    manager.resume(options.folder, options.trials)
+    manager.resume(options.folder, options.trials, options.verify)
     return _watch(manager)
 
 

@@ -20,6 +20,7 @@ class Control:
         self._stop = False
         self._pause = False
         self._finish = False
+        self._verify = False
         self._skip_trial = False
         self._skip_image = False
 
@@ -30,6 +31,10 @@ class Control:
     def finish(self) -> None:
         """End the run after the current trial."""
         self._set(_finish=True)
+
+    def only_verify(self) -> None:
+        """Search no further: verify the best there is, and end."""
+        self._set(_verify=True)
 
     def pause(self) -> None:
         """Pause after the current image."""
@@ -60,6 +65,11 @@ class Control:
     def finishing(self) -> bool:
         """Whether the run shall end after the current trial."""
         return self._finish
+
+    @property
+    def only_verifying(self) -> bool:
+        """Whether the best shall be verified without searching on."""
+        return self._verify
 
     @property
     def pausing(self) -> bool:

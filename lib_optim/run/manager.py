@@ -81,12 +81,13 @@ class RunManager:
                 raise
             return folder.name
 
-    def resume(self, name: str, trials: int | None = None) -> str:
+    def resume(self, name: str, trials: int | None = None, verify: bool = False) -> str:
         """Go on with the run in folder `name`, after its last finished trial.
 
         Args:
             name: The run folder.
             trials: A new number of trials, or None for the plan's.
+            verify: Verify the best there is, without searching on.
 
         Raises:
             PlanError: Its plan cannot run any more (a model vanished).
@@ -100,7 +101,7 @@ class RunManager:
             if trials is not None and not later_passes(folder):
                 plan = dataclasses.replace(plan, budget=dataclasses.replace(plan.budget, trials=trials))
             plan = dataclasses.replace(plan, models=tuple(found_model(model, self.host) for model in plan.models))
-            self._launch(self._resolve(plan), folder, trials)
+            self._launch(self._resolve(plan), folder, trials, verify)
             return folder.name
 
     def change(self, plan: RunPlan) -> int:
@@ -276,7 +277,7 @@ class RunManager:
             raise PlanError(check.problems)
         return check.resolved
 
-    def _launch(self, resolved: Resolved, folder: RunFolder, trials: int | None = None) -> None:
+    def _launch(self, resolved: Resolved, folder: RunFolder, trials: int | None = None, verify: bool = False) -> None:
         with contextlib.ExitStack() as stack:
             stack.enter_context(folder.locked())
             store = Store(folder.database)
@@ -295,6 +296,8 @@ class RunManager:
                 resolved.jobs,
             )
             self.view.set_state("starting", "Starting …")
+            if verify:
+                context.control.only_verify()
             self._worker = worker = RunWorker(context)
             worker.at_end(stack.pop_all().close)
             worker.start()

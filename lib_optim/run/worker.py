@@ -155,6 +155,8 @@ class RunWorker:
         Raises:
             StopRun: The user asked for the end.
         """
+        if self.control.only_verifying:
+            return "The search went no further."
         while True:
             while not (why := self.history.why_over()):
                 self._stop_between_trials()
@@ -172,7 +174,7 @@ class RunWorker:
         """
         if self.history.verifies:
             self._stop_between_trials()
-        while not self.history.more_passes:
+        while self.control.only_verifying or not self.history.more_passes:
             trial = self.history.next_finalist()
             if trial is None:
                 return True

@@ -144,7 +144,7 @@ class _Api:
             return {"done": name}
         if name == "resume":
             folder = _text(call, "folder")
-            manager.resume(folder)
+            manager.resume(folder, verify=call.body.get("verify") is True)
             return {"done": name, "folder": folder}
         if name == "change":
             return {"done": name, "pass": manager.change(self._plan(call))}

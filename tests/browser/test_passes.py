@@ -100,6 +100,10 @@ def test_a_change_in_mid_run_sends_the_form(new_page: NewPage, address: str, fak
     expect(page.locator("#optim_state")).to_have_text("Finished")
     expect(page.locator("#optim_change")).to_be_hidden()
     assert "finish" in fake.commands
+    open_fold(page, "resume")
+    page.click("#optim_resume_verify")
+    expect(page.locator("#optim_state")).to_have_text(re.compile("Starting|Running"))
+    assert fake.commands[-1] == "resume verify"
 
 
 def test_the_verdict_is_a_table(new_page: NewPage, address: str, fake: FakeManager) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from lib_optim.plan.errors import MergeError
 from lib_optim.plan.records import Verdict
-from lib_optim.plan.run_plan import Budget, RunPlan, SamplerSpec, SaveSpec, VerifySpec
+from lib_optim.plan.run_plan import Budget, PassSpec, RunPlan, SamplerSpec, SaveSpec, VerifySpec
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.run.store import Store
 from tests.rig import Rig, make_plan, payload
@@ -235,6 +235,16 @@ def test_finish_in_the_search_leaves_the_verification_out(rig: Rig) -> None:
     assert len(rig.stored().trials) == 3
     assert "after the trial that was under way. Best so far: trial" in snapshot["sentence"]
     assert "not verified" in snapshot["sentence"]
+
+
+def test_a_stopped_run_can_be_verified_without_searching_on(rig: Rig) -> None:
+    rig.hook("generate", lambda job, stamp: stamp["Optim trial"].endswith(" 2") and rig.manager.stop())
+    rig.run(verified(rig, finalists=1, passes=(PassSpec(budget=Budget(1)),)))
+    rig.manager.resume(rig.folder_of().name, verify=True)
+    snapshot = rig.end()
+    assert [trial["state"] for trial in snapshot["trials"]] == ["complete", "complete", "running", "complete"]
+    assert "The search went no further. Winner: trial" in snapshot["sentence"]
+    assert len(verdicts(rig)) == 1
 
 
 def test_the_images_of_the_verification_are_part_of_the_budget(rig: Rig) -> None:

@@ -124,7 +124,8 @@ class FakeManager:
         self._begin(plan, folder)
         return folder.name
 
-    def resume(self, name: str, trials: int | None = None) -> str:
+    def resume(self, name: str, trials: int | None = None, verify: bool = False) -> str:
+        self.commands.append(f"resume {'verify' if verify else ''}".strip())
         if self.active:
             raise RunError("A run is going on; stop it first, or wait for its end.")
         folder = RunFolder.open(self.host.paths().outputs, name)

@@ -286,6 +286,7 @@ def test_resume_goes_on_with_an_earlier_run(client: TestClient, manager: FakeMan
     until(lambda: not manager.active)
     assert [run["folder"] for run in client.get("/optim/api/runs").json()["runs"]] == [folder]
     assert client.post("/optim/api/command", json={"command": "resume", "folder": folder}).status_code == 200
+    assert manager.commands[-1] == "resume"
 
 
 def test_scores_arrive_once_per_request(client: TestClient, manager: FakeManager) -> None:
