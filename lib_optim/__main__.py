@@ -3,6 +3,7 @@
 python -m lib_optim                      open the tab on 127.0.0.1
 python -m lib_optim run plan.json        run a plan, with a progress line; --recipe FILE, --adjust, --guide FILE
 python -m lib_optim resume FOLDER        go on with a run
+python -m lib_optim fork RUN …          a new run from an earlier one, with other judges, bounds, sampler, …
 python -m lib_optim save RUN TRIAL       save the merge of a trial of any run as a checkpoint
 python -m lib_optim merge RECIPE …       merge as a recipe says, without a run
 python -m lib_optim selftest             check this installation
@@ -27,6 +28,7 @@ from lib_optim.plan.guide import Guide
 from lib_optim.plan.guide_file import read_guide
 from lib_optim.plan.run_plan import RunPlan, SaveSpec
 from lib_optim.plan.scorers import MANUAL
+from lib_optim.run.fork_command import add_fork_parser, fork_from
 
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
@@ -76,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--trials", type=int, default=None, help="a new number of trials")
     resume.add_argument("--verify", action="store_true", help="verify the best, without searching on")
     resume.set_defaults(command="resume")
+    add_fork_parser(commands)
     save = commands.add_parser("save", help="save the merge of a trial as a checkpoint")
     save.add_argument("folder", help="name of the run folder")
     save.add_argument("trial", type=int, help="number of the trial")
@@ -164,6 +167,12 @@ def _resume(options: argparse.Namespace) -> int:
     manager = _manager(options)
     _refuse_manual(RunFolder.open(manager.outputs, options.folder).read_plan())
     manager.resume(options.folder, options.trials, options.verify)
+    return _watch(manager)
+
+
+def _fork(options: argparse.Namespace) -> int:
+    manager = _manager(options)
+    print(fork_from(manager, options, _refuse_manual))
     return _watch(manager)
 
 
@@ -262,7 +271,7 @@ def _selftest(options: argparse.Namespace) -> int:
 
 
 _COMMANDS = {
-    "tab": _tab, "run": _run, "resume": _resume, "save": _save, "merge": _merge, "selftest": _selftest,
+    "tab": _tab, "run": _run, "resume": _resume, "fork": _fork, "save": _save, "merge": _merge, "selftest": _selftest,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -63,6 +63,8 @@ class History:
         self._at = passes.current  # the pass that is worked on
         self._search = self._search_of(passes.current)
         self._files = RunFiles(resolved, folder, store, view, passes, recipe)
+        # A fork counts on where its parent stopped: a suggestion depends on its number, and none comes twice.
+        self._least = int(store.note("first_number") or 0)
         self._guard = threading.RLock()
         self._trials = {trial.number: trial for trial in store.trials()}
 
@@ -215,7 +217,7 @@ class History:
         return self.put(Trial(number, "running", values, origin, digest, started=time.time(), pass_id=run_pass.id))
 
     def _number(self) -> int:
-        return max(self._trials, default=-1) + 1
+        return max(max(self._trials, default=-1) + 1, self._least)
 
     def _ordered(self) -> list[Trial]:
         return [trial for _, trial in sorted(self._trials.items())]
