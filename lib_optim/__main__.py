@@ -26,7 +26,7 @@ from lib_optim import __version__
 from lib_optim.plan.errors import OptimError, PlanError
 from lib_optim.plan.guide import Guide
 from lib_optim.plan.guide_file import read_guide
-from lib_optim.plan.run_plan import RunPlan, SaveSpec
+from lib_optim.plan.run_plan import RunPlan, SaveSpec, SharedSpec
 from lib_optim.plan.scorers import MANUAL
 from lib_optim.run.fork_command import add_fork_parser, fork_from
 
@@ -72,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--recipe", type=Path, default=None, help="optimise this recipe: .mecha, or a merged checkpoint")
     run.add_argument("--adjust", action="store_true", help="search the layer adjustment on top")
     run.add_argument("--guide", type=Path, default=None, help="what to vary, from this guide file (YAML or JSON)")
+    run.add_argument("--shared", default=None, metavar="URL", help="take part in a study in this storage")
+    run.add_argument("--study", default="", metavar="NAME", help="name of that study, the same for all its workers")
     run.set_defaults(command="run")
     resume = commands.add_parser("resume", help="go on with a run")
     resume.add_argument("folder", help="name of the run folder")
@@ -150,6 +152,8 @@ def _run(options: argparse.Namespace) -> int:
         plan = with_recipe(plan, options.recipe, manager.host)
     if options.adjust:
         plan = dataclasses.replace(plan, adjust=True)
+    if options.shared is not None:
+        plan = dataclasses.replace(plan, shared=SharedSpec(options.shared, options.study or plan.name))
     manager.start(plan)
     return _watch(manager)
 

@@ -18,7 +18,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "judges": ("scorers",),
     "payloads": ("payloads",),
     "search": ("sampler", "seed"),
-    "vary": ("guide", "method", "recipe", "adjust", "block_map"),
+    "vary": ("guide", "method", "methods", "recipe", "adjust", "block_map"),
     "save": ("save",),
 }
 """What a fork may take from another plan, and the fields that are meant."""

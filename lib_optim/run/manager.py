@@ -14,7 +14,7 @@ from typing import Any
 from lib_optim.hosts.base import Host
 from lib_optim.plan.errors import PlanError, RunError, StoreError
 from lib_optim.plan.records import Trial
-from lib_optim.plan.run_plan import RunPlan, SaveSpec
+from lib_optim.plan.run_plan import RunPlan, SaveSpec, SharedSpec
 from lib_optim.run.changing import later_passes, refuse_another_run
 from lib_optim.run.check import PlanCheck, Resolved, check_plan
 from lib_optim.run.context import RunContext
@@ -122,6 +122,8 @@ class RunManager:
         worker = self._alive()
         if worker is None or self.view.state not in (*_MAKING, "waiting", "pausing", "paused"):
             raise RunError("No run is going on that could change; start one, or resume an earlier one first.")
+        if worker.context.team is not None:
+            raise RunError("A shared study cannot change in mid-run; start another one.")
         now = worker.context.resolved
         plan = dataclasses.replace(plan, passes=(), verify=now.plan.verify)
         refuse_another_run(now, self._resolve(plan))
@@ -145,6 +147,7 @@ class RunManager:
         with self._guard:
             self._refuse_second()
             parent = recorded_run(self.host, self.scorers_dir, name)
+            plan = dataclasses.replace(plan, shared=SharedSpec())  # the others have not what this run takes over
             plan = dataclasses.replace(plan, models=tuple(found_model(model, self.host) for model in plan.models))
             resolved = self._resolve(plan)
             folder = RunFolder.create(self.outputs, plan.name)

@@ -57,6 +57,10 @@ def translated(values: Mapping[str, Value], before: Space, now: Space) -> dict[s
         table = before.assign(values)
     except PlanError:
         return None  # of another pass, or of a plan edited since
+    kept = {p.name: values[p.name] for p in now.parameters if p.name in values}
+    fits = len(kept) == len(now.parameters) and all(p.bound.contains(kept[p.name]) for p in now.parameters)
+    if fits and now.assign(kept) == table:
+        return kept  # with what does nothing in this trial, such as the numbers of a method that it did not take
     point: dict[str, Value] = {}
     for parameter in now.parameters:
         given = {table.get(parameter.method_parameter, {}).get(block) for block in parameter.blocks}

@@ -73,6 +73,7 @@ def test_while_a_run_goes_on_it_is_shown_and_cannot_be_frozen(
     new_page: NewPage, address: str, fake: FakeManager
 ) -> None:
     page = new_page(address)
+    fake.image_seconds = 4.0  # no trial of its own ends meanwhile
     start(page, 500)
     for trial in made_trials(70):
         fake.view.put_trial(trial)
@@ -100,3 +101,21 @@ def test_a_fork_is_started_from_an_earlier_run(new_page: NewPage, address: str, 
     expect(page.locator("#optim_notice")).to_contain_text("3 trials taken over without generating anything")
     ((_, plan),) = fake.forks
     assert (plan.sampler.id, plan.budget.trials, plan.name) == ("random", 5, "second try")
+
+
+def test_the_shared_study_is_folded_away_and_reaches_the_plan(
+    new_page: NewPage, address: str, fake: FakeManager
+) -> None:
+    page = new_page(address)
+    open_fold(page, "run")
+    expect(page.locator("#optim_shared_url")).to_be_hidden()
+    page.click("#optim_shared > summary")
+    page.fill("#optim_shared_url", "study.db")
+    expect(page.locator("#optim_planline")).to_contain_text("no URL of a shared study")
+    page.fill("#optim_shared_url", "sqlite:///study.db")
+    page.fill("#optim_shared_name", "ours")
+    expect(page.locator("#optim_planline")).to_contain_text("images")
+    look(page, "shared")
+    finished(page, 1)
+    (run,) = fake.outputs.iterdir()
+    assert '"name": "ours"' in (run / "plan.json").read_text()

@@ -182,7 +182,7 @@ def test_narrower_bounds_take_what_lies_inside(rig: Rig, parent: str) -> None:
     assert rig.stored(name).trials[-1].number == 4
 
 
-def test_freezing_goes_on_from_the_best_without_making_it_again(rig: Rig, parent: str, made: Made) -> None:
+def test_freezing_goes_on_from_the_best_without_making_it_again(rig: Rig, parent: str, copy: str, made: Made) -> None:
     trials = rig.stored(parent).trials
     best = max(trials, key=lambda t: t.value or 0.0)
     space = rig.manager.recorded(parent).resolved.space
@@ -194,6 +194,12 @@ def test_freezing_goes_on_from_the_best_without_making_it_again(rig: Rig, parent
     after = rig.stored(name).trials
     assert all("in_alpha" not in t.values for t in after)
     assert next(t.recipe for t in after if t.number == best.number) == best.recipe
+    opened = rig.manager.recorded()
+    rig.manager.resume(copy)  # another run is open now, so that the fork is read from its folder
+    rig.end()
+    read = rig.manager.recorded(name)
+    assert (read.winner, read.last_search) == (opened.winner, opened.last_search)
+    assert {t.number for t in read.last_search} == {t.number for t in after}
 
 
 def test_a_fork_is_resumed_like_any_run(rig: Rig, parent: str, monkeypatch: pytest.MonkeyPatch) -> None:
