@@ -50,8 +50,9 @@
       plan.changed('save');
     });
     const saveOptions = optim.saveOptions('optim_saved', () => plan.form.save, () => plan.changed('save'));
+    const shared = optim.sharedStudy(plan);
     const run = optim.section({ id: 'optim_run_card', title: 'Run', open: false },
-      el('div', { class: 'optim-grid2' }, optim.field('Name', name), optim.field('Merge on', device)), saveBox.node, saveOptions.node);
+      el('div', { class: 'optim-grid2' }, optim.field('Name', name), optim.field('Merge on', device)), saveBox.node, saveOptions.node, shared.node);
 
     return {
       sections: { budget, run },
@@ -74,6 +75,7 @@
         optim.assign(device, plan.form.merge_device || 'auto');
         saveBox.box.checked = plan.form.save.checkpoint;
         saveOptions.draw(plan.setup.vaes || []);
+        shared.draw();
         run.summary(`${plan.form.name || 'named after the models'} · ${plan.form.save.checkpoint ? `saves ${optim.saveSummary(plan.form.save)}` : 'saves the recipe only'}`);
       },
     };

@@ -7,10 +7,10 @@
   // Which section a problem belongs to, by the first word of its place in the plan.
   const PLACES = {
     models: 'models', method: 'method', methods: 'method', recipe: 'method', parameters: 'method', vary: 'vary', guide: 'vary', payloads: 'payloads', scorers: 'judges',
-    trials: 'budget', budget: 'budget', verify: 'budget', finalists: 'budget', passes: 'passes', sampler: 'budget', seed: 'budget', name: 'run', save: 'run',
+    trials: 'budget', budget: 'budget', verify: 'budget', finalists: 'budget', passes: 'passes', sampler: 'budget', seed: 'budget', name: 'run', save: 'run', shared: 'run',
   };
 
-  optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun }) => {
+  optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun, onFork }) => {
     // What the parts share. `form` is what is sent, `setup` and `methods` are what it can be made of.
     const plan = {
       form: null,
@@ -43,14 +43,15 @@
     const planNotes = el('button', { type: 'button', class: 'optim-plannotes', id: 'optim_plannotes', hidden: true, title: 'Show all of it', on: { click: () => onCheck() } });
     const runs = optim.combo({
       id: 'optim_runs', label: 'Earlier run', placeholder: 'Choose a run', optional: '',
-      onChange: () => [resume, verify].forEach((button) => optim.setDisabled(button, !runs.get() || running)),
+      onChange: () => drawEarlier(),
     });
     const resume = optim.button('optim_resume', 'Resume', () => onResume(runs.get()), '', 'Go on after the last finished trial');
     const verify = optim.button('optim_resume_verify', 'Verify', () => onResume(runs.get(), true), '', 'Make its best trials again from fresh seeds and name the winner, without searching on');
-    resume.disabled = true;
-    verify.disabled = true;
-    const earlier = optim.section({ id: 'optim_resume_card', title: 'Resume an earlier run', open: false },
-      el('div', { class: 'optim-row optim-nowrap' }, runs.node, resume, verify));
+    const fork = optim.button('optim_fork', 'Fork …', () => optim.forkDialog(runs.get(), plan.form.trials, onFork), '', 'A new run from this one, with other judges, prompts, ranges or search; its images are used again');
+    const drawEarlier = () => [resume, verify, fork].forEach((button) => optim.setDisabled(button, !runs.get() || running));
+    drawEarlier();
+    const earlier = optim.section({ id: 'optim_resume_card', title: 'Go on with an earlier run', open: false },
+      runs.node, el('div', { class: 'optim-row optim-nowrap' }, resume, verify, fork));
 
     // What was chosen before comes back as far as it still exists; what was never touched is today's default.
     const remembered = (defaults) => {
@@ -64,7 +65,7 @@
         if (plan.touched.has(`model${i}`) && (has(plan.setup.models, 'path', path) || (i > 0 && path === ''))) next.models[i] = path;
       });
       if (next.models[0] === next.models[1]) next.models[1] = '';
-      for (const key of ['method', 'methods', 'parameters', 'sampler', 'sampler_options', 'design', 'presets', 'trials', 'stop', 'verify', 'passes', 'seed', 'name', 'save', 'vary', 'start', 'earlier', 'recipe', 'recipe_path', 'adjust']) {
+      for (const key of ['method', 'methods', 'parameters', 'sampler', 'sampler_options', 'design', 'presets', 'trials', 'stop', 'verify', 'passes', 'seed', 'name', 'save', 'shared', 'merge_device', 'vary', 'start', 'earlier', 'recipe', 'recipe_path', 'adjust']) {
         if (plan.touched.has(key) && old[key] !== undefined) next[key] = old[key];
       }
       if (plan.touched.has('payloads')) next.payloads = (old.payloads || []).filter((name) => has(plan.setup.payloads, 'name', name));
@@ -101,7 +102,7 @@
       const list = (await optim.get('runs')).runs;
       runs.setOptions(list.map((row) => ({ value: row.folder, label: row.folder, note: row.problem || optim.plural(row.trials, 'trial'), bad: Boolean(row.problem) })));
       if (list.length && !list.some((row) => row.folder === runs.get())) runs.set(list[0].folder);
-      [resume, verify].forEach((button) => optim.setDisabled(button, !runs.get() || running));
+      drawEarlier();
       earlier.summary(list.length ? optim.plural(list.length, 'run') : 'none yet');
     };
 
@@ -130,7 +131,7 @@
         running = on;
         parts.passes.setRunning(changeable);
         optim.setDisabled(start, on);
-        [resume, verify].forEach((button) => optim.setDisabled(button, on || !runs.get()));
+        drawEarlier();
       },
       setPlanLine: (text, warn, size) => {
         optim.setText(planLine, text);

@@ -127,11 +127,14 @@
 
   const ADJUSTMENTS = new Set(['detail_in', 'detail_out', 'detail_out2', 'contrast', 'brightness', 'cyan_red', 'magenta_green', 'yellow_blue']);
 
+  // The part of the UNet that a block belongs to; other blocks stand for themselves.
+  optim.blockFamily = (name) => (/^(IN|M|OUT)\d/.exec(name) || [name, name])[1];
+
   // Values of one trial as bars, grouped as the blocks lie in the UNet; a second trial's as thin marks for comparison.
   optim.profile = () => {
     const node = el('div', { class: 'optim-profile' });
     let drawn = '';
-    const family = (name) => (/^(IN|M|OUT)\d/.exec(name) || [name, name])[1];
+    const family = optim.blockFamily;
     // A name is block and parameter; the numbers of the layer adjustment have no block, those of recipes more underscores.
     const split = (name) => {
       if (ADJUSTMENTS.has(name)) return [name, 'adjustment'];

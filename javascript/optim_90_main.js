@@ -58,6 +58,13 @@
       notices.put([`Pass ${answer.pass} begins after the trial under way.`], 'good');
       poller.now();
     });
+    const fork = (folder, how) => attempt(async () => {
+      notices.put(null);
+      const answer = await optim.post('fork', { folder, form: form.value(), ...how });
+      notices.put([`${answer.folder}: ${answer.taken}`], 'good');
+      picked = null;
+      poller.now();
+    });
     const save = async (number, how) => {
       saving.add(number);
       draw();
@@ -106,7 +113,7 @@
     };
 
     // --- parts --------------------------------------------------------------------------------------------------
-    const form = optim.parts.form({ onChange: quietCheck, onStart: start, onCheck: explain, onResume: resume, onChangeRun: change });
+    const form = optim.parts.form({ onChange: quietCheck, onStart: start, onCheck: explain, onResume: resume, onChangeRun: change, onFork: fork });
     const bar = optim.parts.bar({ onStart: start, onCommand: command });
     const plot = optim.scorePlot((number) => {
       picked = picked === number ? null : number;
@@ -158,7 +165,17 @@
         el('div', { class: 'optim-step' }, el('b', { text: 'Press Start. ' }), 'Optim merges in memory, makes the same images with every merge, and lets the judges score them. No checkpoint is written on the way.'),
         el('div', { class: 'optim-step' }, el('b', { text: 'Watch it learn. ' }), 'The curve, the images and the best values appear here. Pause or stop whenever you like; nothing is lost.')),
       el('div', { class: 'optim-help', text: 'At the end the best merge is saved, and your own model is put back as it was.' }));
-    const live = el('div', { class: 'optim-live' }, rater.node, plotCard, verdict.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard);
+    const importance = optim.importance({
+      onFail: fail,
+      onFreeze: (folder, names) => attempt(async () => {
+        notices.put(null);
+        const answer = await optim.post('freeze', { folder, freeze: names });
+        notices.put([`The run ${answer.folder} goes on from trial ${answer.best}, with ${optim.plural(names.length, 'parameter')} fixed at its values. ${answer.taken}`], 'good');
+        picked = null;
+        poller.now();
+      }),
+    });
+    const live = el('div', { class: 'optim-live' }, rater.node, plotCard, verdict.node, importance.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard);
     const right = el('div', { class: 'optim-right' }, welcome, live);
     form.node.append(selftest.node);
     root.replaceChildren(bar.node, notices.node, el('div', { class: 'optim-columns' }, form.node, right));
@@ -199,6 +216,7 @@
       // Where the current pass will end, on the axis of all trials that searched.
       const total = now ? searched.length - ofPass(now.id) + Math.max(p.pass_trials, ofPass(now.id)) : snapshot.run.trials;
       plot.draw({ trials: searched, total, passes: begun.length > 1 ? begun : [], best: bestNumber, picked, active, empty: active ? 'The first score appears here' : 'No trial was scored' });
+      importance.draw({ folder, trials: now ? searched.filter((trial) => trial.pass === now.id) : searched, active });
       const bestTrial = store.trials.get(bestNumber);
       const making = active && shown === snapshot.current && p.steps ? { image: p.image - 1, part: p.step / p.steps } : null;
       current.draw({

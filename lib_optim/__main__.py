@@ -3,6 +3,7 @@
 python -m lib_optim                      open the tab on 127.0.0.1
 python -m lib_optim run plan.json        run a plan, with a progress line; --recipe FILE, --adjust, --guide FILE
 python -m lib_optim resume FOLDER        go on with a run
+python -m lib_optim fork RUN …          a new run from an earlier one, with other judges, bounds, sampler, …
 python -m lib_optim save RUN TRIAL       save the merge of a trial of any run as a checkpoint
 python -m lib_optim merge RECIPE …       merge as a recipe says, without a run
 python -m lib_optim selftest             check this installation
@@ -25,8 +26,9 @@ from lib_optim import __version__
 from lib_optim.plan.errors import OptimError, PlanError
 from lib_optim.plan.guide import Guide
 from lib_optim.plan.guide_file import read_guide
-from lib_optim.plan.run_plan import RunPlan, SaveSpec
+from lib_optim.plan.run_plan import RunPlan, SaveSpec, SharedSpec
 from lib_optim.plan.scorers import MANUAL
+from lib_optim.run.fork_command import add_fork_parser, fork_from
 
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
@@ -70,12 +72,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--recipe", type=Path, default=None, help="optimise this recipe: .mecha, or a merged checkpoint")
     run.add_argument("--adjust", action="store_true", help="search the layer adjustment on top")
     run.add_argument("--guide", type=Path, default=None, help="what to vary, from this guide file (YAML or JSON)")
+    run.add_argument("--shared", default=None, metavar="URL", help="take part in a study in this storage")
+    run.add_argument("--study", default="", metavar="NAME", help="name of that study, the same for all its workers")
     run.set_defaults(command="run")
     resume = commands.add_parser("resume", help="go on with a run")
     resume.add_argument("folder", help="name of the run folder")
     resume.add_argument("--trials", type=int, default=None, help="a new number of trials")
     resume.add_argument("--verify", action="store_true", help="verify the best, without searching on")
     resume.set_defaults(command="resume")
+    add_fork_parser(commands)
     save = commands.add_parser("save", help="save the merge of a trial as a checkpoint")
     save.add_argument("folder", help="name of the run folder")
     save.add_argument("trial", type=int, help="number of the trial")
@@ -147,6 +152,8 @@ def _run(options: argparse.Namespace) -> int:
         plan = with_recipe(plan, options.recipe, manager.host)
     if options.adjust:
         plan = dataclasses.replace(plan, adjust=True)
+    if options.shared is not None:
+        plan = dataclasses.replace(plan, shared=SharedSpec(options.shared, options.study or plan.name))
     manager.start(plan)
     return _watch(manager)
 
@@ -164,6 +171,12 @@ def _resume(options: argparse.Namespace) -> int:
     manager = _manager(options)
     _refuse_manual(RunFolder.open(manager.outputs, options.folder).read_plan())
     manager.resume(options.folder, options.trials, options.verify)
+    return _watch(manager)
+
+
+def _fork(options: argparse.Namespace) -> int:
+    manager = _manager(options)
+    print(fork_from(manager, options, _refuse_manual))
     return _watch(manager)
 
 
@@ -262,7 +275,7 @@ def _selftest(options: argparse.Namespace) -> int:
 
 
 _COMMANDS = {
-    "tab": _tab, "run": _run, "resume": _resume, "save": _save, "merge": _merge, "selftest": _selftest,
+    "tab": _tab, "run": _run, "resume": _resume, "fork": _fork, "save": _save, "merge": _merge, "selftest": _selftest,
 }  # fmt: skip
 
 if __name__ == "__main__":

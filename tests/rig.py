@@ -184,6 +184,7 @@ class Stored:
 
     def __init__(self, store: Store) -> None:
         self.trials = store.trials()
+        self.worker = store.note("worker")
         self.images = store.images()
         self.scores = store.scores()
 

@@ -62,6 +62,12 @@ def test_run_and_resume(bench: Rig) -> None:
     done = call(bench.folder, "resume", bench.folder_of().name, "--trials", "3")
     assert done.returncode == 0, done.stderr
     assert [trial.state for trial in bench.stored().trials] == ["complete"] * 3
+    parent = bench.folder_of().name
+    done = call(bench.folder, "fork", parent, "--scorer", "technical=2", "--trials", "1", "--name", "again")
+    assert done.returncode == 0, done.stderr
+    assert "3 trials taken over without generating anything" in done.stdout
+    forked = bench.stored(Path(done.stdout.strip().splitlines()[-1]).name)
+    assert [trial.state for trial in forked.trials] == ["complete"] * 4
 
 
 @contextmanager
@@ -127,6 +133,8 @@ def test_a_manual_run_needs_the_tab(bench: Rig) -> None:
         (["run", "BROKEN"], 1, "cannot be read as a plan"),
         (["run", "UNKNOWN"], 1, "Did you mean 'models'?"),
         (["resume", "nothing"], 1, "There is no run 'nothing'"),
+        (["fork", "nothing"], 1, "There is no run 'nothing'"),
+        (["fork"], 2, "the following arguments are required: folder"),
         (["run"], 2, "the following arguments are required: plan"),
         (["walk"], 2, "invalid choice"),
         (["run", "x", "--prot"], 2, "unrecognized arguments"),

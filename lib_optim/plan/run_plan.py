@@ -14,7 +14,7 @@ from lib_optim.plan.payload import Payload, drawn_like, drawn_seeds
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.plan.starts import StartPoint
 
-__all__ = ["Budget", "ModelRef", "PassSpec", "RunPlan", "SamplerSpec", "SaveSpec", "VerifySpec"]
+__all__ = ["Budget", "ModelRef", "PassSpec", "RunPlan", "SamplerSpec", "SaveSpec", "SharedSpec", "VerifySpec"]
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,22 @@ class PassSpec(Noun):
 
 
 @dataclass(frozen=True)
+class SharedSpec(Noun):
+    """A study that several workers (WebUIs, GPUs, machines) share.
+
+    Attributes:
+        url: Of the storage: ``sqlite:///…``, ``postgresql://…``, ``mysql://…`` or ``grpc://host:port``; ``$NAME``
+            stands for a variable of the environment, such as a password. Empty: this run is alone.
+        name: Of the study, the same for all its workers.
+        patience: Seconds without a sign of life after which a worker's trial goes to another one, 1 to 86400.
+    """
+
+    url: str = ""
+    name: str = ""
+    patience: float = 60.0
+
+
+@dataclass(frozen=True)
 class SaveSpec(Noun):
     """How the winner is written.
 
@@ -153,6 +169,7 @@ class RunPlan(Noun):
         budget: When to end.
         verify: How the winner is verified, after the last pass.
         passes: What comes after the first pass, which the fields above describe.
+        shared: The study that other workers take part in, if any.
         save: What happens to the winner.
         seed: Root of every random choice of the run, 0 to 2**32 - 1.
         recipe: For the method ``recipe``: the text (``.mecha``) whose graph is merged. `models` are then its models, in
@@ -181,6 +198,7 @@ class RunPlan(Noun):
     verify: VerifySpec = field(default_factory=VerifySpec)
     passes: tuple[PassSpec, ...] = ()
     methods: tuple[str, ...] = ()
+    shared: SharedSpec = field(default_factory=SharedSpec)
 
     def with_drawn_seeds(self) -> RunPlan:
         """Return the plan with every payload seed and variation seed of -1 replaced by one derived from `seed`."""

@@ -12,6 +12,7 @@ from lib_optim.plan.payload import jobs_of
 from lib_optim.plan.presets import preset
 from lib_optim.plan.run_plan import RunPlan
 from lib_optim.run.check_payload import payload_problems
+from lib_optim.run.check_shared import shared_problems
 from lib_optim.run.check_verify import verify_problems
 from lib_optim.scoring.check import scorers_problems
 from lib_optim.search.samplers import sampler_problems
@@ -32,6 +33,7 @@ def settings_problems(plan: RunPlan, host: Host, scorers_dir: Path) -> Iterator[
     yield from sampler_problems(plan.sampler)
     yield from plan.sampler.design.problems()
     yield from _presets(plan)
+    yield from shared_problems(plan)
 
 
 def _scalars(plan: RunPlan) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from lib_optim.run.passes import Passes
 from lib_optim.run.saving import open_merger
 from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
+from lib_optim.run.team import Team
 from lib_optim.run.view import RunState, RunView
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class RunContext:
         self.hold = HostHold(host, self.control)
         self.passes = Passes(resolved.plan, store, trials)
         self.book = ScoreBook(self.passes, store, view, self.control, scorers_dir)
-        self.history = History(resolved, folder, store, view, self.book, self.passes, self.recipe)
+        self.team = Team(resolved.plan.shared, store) if resolved.plan.shared.url else None
+        self.history = History(resolved, folder, store, view, self.book, self.passes, self.recipe, self.team)
         self.trials_since_start = 0
         self.merging = threading.Lock()  # the merger holds the values of one trial at a time
         self.memory = DeviceMemory(host)

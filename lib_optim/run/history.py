@@ -20,8 +20,10 @@ from lib_optim.run.folder import RunFolder
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
+from lib_optim.run.team import Team
 from lib_optim.run.verifying import Verification
 from lib_optim.run.view import RunView
+from lib_optim.search.shared_study import SharedTrial
 from lib_optim.search.stopping import is_rescored, phase_of, rescored_origin, why_over
 from lib_optim.search.study import Search
 from lib_optim.search.verification import again_origin
@@ -44,6 +46,7 @@ class History:
         book: The scores.
         passes: The passes.
         recipe: Returns the recipe of one point of the space.
+        team: The other workers of the study, if there are any.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class History:
         book: ScoreBook,
         passes: Passes,
         recipe: Callable[[Mapping[str, Value]], Recipe],
+        team: Team | None = None,
     ) -> None:
+        self._team = team
         self._store, self._view, self._book = store, view, book
         self._passes, self._recipe = passes, recipe
         self._verification = Verification(passes, store, view, book)
@@ -63,6 +68,8 @@ class History:
         self._at = passes.current  # the pass that is worked on
         self._search = self._search_of(passes.current)
         self._files = RunFiles(resolved, folder, store, view, passes, recipe)
+        # A fork counts on where its parent stopped: a suggestion depends on its number, and none comes twice.
+        self._least = int(store.note("first_number") or 0)
         self._guard = threading.RLock()
         self._trials = {trial.number: trial for trial in store.trials()}
 
@@ -114,14 +121,19 @@ class History:
             images += 0 if self._passes.more else self._passes.verification_images
             return why_over(current.record.budget, trials, images, len(current.jobs))
 
-    def next_trial(self) -> Trial:
-        """Return the trial of the search that was left unfinished, or a new one, already recorded."""
+    def next_trial(self, stopped: Callable[[], bool] = lambda: False) -> Trial | None:
+        """Return the trial of the search that was left unfinished, or a new one, already recorded.
+
+        None in a shared study whose last trials others are making: ask again. `stopped` ends waiting for others.
+        """
         with self._guard:
             self._at = current = self._passes.current
             for trial in self._of(current):
                 if trial.state in _UNFINISHED:
                     self._show_phase()
                     return trial
+            if self._team is not None:
+                return self._shared_trial(self._team, current, stopped)
             start = self._untried_start(current)
             if start is not None:
                 return self._begin(start.values, f"best: {start.number}", current)
@@ -134,6 +146,65 @@ class History:
             values = {**current.record.fixed, **suggestion.values}
             ordered = {p.name: values[p.name] for p in self._resolved.space.parameters}
             return self._begin(ordered, suggestion.origin, current)
+
+    def join(self, plan: RunPlan) -> None:
+        """Take part in the shared study, if there is one.
+
+        Raises:
+            StoreError: It cannot be reached, or is about something else.
+        """
+        team = self._team
+        if team is None:
+            return
+        with self._guard:
+            ended = [(t, self._store.scores(t.number)) for t in self._ordered() if t.state in _ENDED]
+            team.join(plan, ended)
+            for trial in self._of(self._passes.current):
+                if trial.state in _UNFINISHED and not team.holds(trial.number):
+                    self._take_back(trial)
+            self._arrive(team)
+
+    def _shared_trial(self, team: Team, current: RunPass, stopped: Callable[[], bool]) -> Trial | None:
+        self._arrive(team)
+        again = team.waiting()
+        if again is not None:
+            values, origin = again.content["values"], str(again.content["origin"])
+            return self._tried_by_us(team, again, values, origin, current)
+        done = sum(trial.state == "complete" for trial in self._of(current))
+        if done + team.under_way() >= current.record.budget.trials:
+            return None
+        new, others = team.begin(stopped)
+        self._arrive(team)
+        for trial in others:
+            self._search.add(trial)
+        suggestion = self._search.suggest(new.number)
+        return self._tried_by_us(team, new, suggestion.values, suggestion.origin, current)
+
+    def _tried_by_us(
+        self, team: Team, shared: SharedTrial, values: Mapping[str, Value], origin: str, current: RunPass
+    ) -> Trial:
+        digest = self._recipe(values).digest
+        trial = Trial(shared.number, "running", values, origin, digest, started=time.time(), pass_id=current.id)
+        self.put(trial)
+        team.describe(shared.id, trial)
+        return trial
+
+    def _arrive(self, team: Team) -> None:
+        """Record what other workers have ended; their images stay with them."""
+        current = self._passes.current
+        for arrival in team.arrivals(lambda number: number in self._trials, current.id):
+            self._store.put_entered(arrival.trial, (), arrival.scores)
+            self._trials[arrival.trial.number] = arrival.trial
+            self._book.begin(arrival.trial)
+            self._view.put_trial(arrival.trial)
+            self._take(arrival.trial)
+
+    def _take_back(self, trial: Trial) -> None:
+        """Another worker has this trial, because this one was away too long."""
+        reason = "This worker was away too long, so another one of the shared study took the trial over."
+        taken = dataclasses.replace(trial, state="skipped", reason=reason, value=None, finished=time.time())
+        self.put(taken)
+        self._take(taken)
 
     def _untried_start(self, current: RunPass) -> Trial | None:
         """Return the trial that a later pass starts from, unless its merge is in the pass already."""
@@ -211,11 +282,11 @@ class History:
 
     def _begin(self, values: Mapping[str, Value], origin: str, run_pass: RunPass) -> Trial:
         digest = self._recipe(values).digest
-        number = self._number()
+        number = self._number() if self._team is None else self._team.number()
         return self.put(Trial(number, "running", values, origin, digest, started=time.time(), pass_id=run_pass.id))
 
     def _number(self) -> int:
-        return max(self._trials, default=-1) + 1
+        return max(max(self._trials, default=-1) + 1, self._least)
 
     def _ordered(self) -> list[Trial]:
         return [trial for _, trial in sorted(self._trials.items())]
@@ -310,6 +381,10 @@ class History:
     def _end(self, trial: Trial) -> None:
         self.put(trial)
         self._take(trial)
+        if self._team is None or not self._passes.of(trial).searches:
+            return
+        if not self._team.publish(trial, self._store.scores(trial.number)):
+            self._take_back(trial)
 
     def _take(self, trial: Trial) -> None:
         """Let everybody know of a trial that ended, or of its new value."""

@@ -14,12 +14,14 @@ from typing import Any
 from lib_optim.hosts.base import Host
 from lib_optim.plan.errors import PlanError, RunError, StoreError
 from lib_optim.plan.records import Trial
-from lib_optim.plan.run_plan import RunPlan, SaveSpec
+from lib_optim.plan.run_plan import RunPlan, SaveSpec, SharedSpec
 from lib_optim.run.changing import later_passes, refuse_another_run
 from lib_optim.run.check import PlanCheck, Resolved, check_plan
 from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder, list_runs
-from lib_optim.run.recorded import found_model, recorded_trial
+from lib_optim.run.fork import Taken, take_over
+from lib_optim.run.recorded import Recorded, found_model, recorded_run, recorded_trial
+from lib_optim.run.sameness import refuse_changed_space
 from lib_optim.run.saving import Saved, save_trial
 from lib_optim.run.store import Store
 from lib_optim.run.view import RunState, RunView
@@ -120,10 +122,42 @@ class RunManager:
         worker = self._alive()
         if worker is None or self.view.state not in (*_MAKING, "waiting", "pausing", "paused"):
             raise RunError("No run is going on that could change; start one, or resume an earlier one first.")
+        if worker.context.team is not None:
+            raise RunError("A shared study cannot change in mid-run; start another one.")
         now = worker.context.resolved
         plan = dataclasses.replace(plan, passes=(), verify=now.plan.verify)
         refuse_another_run(now, self._resolve(plan))
         return worker.context.history.change(plan).number
+
+    def fork(self, name: str, plan: RunPlan) -> tuple[str, Taken]:
+        """Start a new run of `plan` from what the run in folder `name` has made; that folder is only read.
+
+        Args:
+            name: The parent's folder.
+            plan: What to do; its budget counts trials beyond those taken over.
+
+        Returns:
+            The name of the new folder, and what was taken over.
+
+        Raises:
+            PlanError: The plan cannot run; nothing was touched.
+            RunError: A run is going on.
+            StoreError: There is no such run, or files cannot be read or written.
+        """
+        with self._guard:
+            self._refuse_second()
+            parent = recorded_run(self.host, self.scorers_dir, name)
+            plan = dataclasses.replace(plan, shared=SharedSpec())  # the others have not what this run takes over
+            plan = dataclasses.replace(plan, models=tuple(found_model(model, self.host) for model in plan.models))
+            resolved = self._resolve(plan)
+            folder = RunFolder.create(self.outputs, plan.name)
+            try:
+                taken = take_over(parent, resolved, folder, self.host)
+                self._launch(resolved, folder)
+            except BaseException:
+                folder.remove()
+                raise
+            return folder.name, taken
 
     def pause(self) -> None:
         """Pause after the current image, or while a human score is missing. No effect while nothing runs."""
@@ -206,6 +240,22 @@ class RunManager:
         resolved, _, trial, _ = self._trial(number, folder)
         return block_weights(resolved, trial)
 
+    def recorded(self, folder: str = "") -> Recorded:
+        """Return plan and trials of a run; of the open or last one if `folder` is empty.
+
+        Raises:
+            RunError: No run was opened.
+            OptimError: Its files cannot be read, or its models are gone.
+        """
+        worker = self._worker
+        if worker is not None and folder in ("", worker.folder.name):
+            context, best = worker.context, self.view.best
+            number = None if best is None else best.number
+            return Recorded(context.resolved, worker.folder, self.view.trials(), context.passes.all, number)
+        if not folder:
+            raise RunError("No run is open; choose one.")
+        return recorded_run(self.host, self.scorers_dir, folder)
+
     def snapshot(self, since: int = 0, also: Sequence[int] = ()) -> dict[str, Any]:
         """Return the state of the run as JSON (see `RunView.snapshot`); `also`: more trials whose images are wanted."""
         progress = self.host.progress() if self.active else None
@@ -282,6 +332,7 @@ class RunManager:
             stack.enter_context(folder.locked())
             store = Store(folder.database)
             stack.callback(store.close)
+            refuse_changed_space(folder.name, store.trials(), resolved.space)
             context = RunContext(resolved, folder, store, self.host, self.view, self.scorers_dir, trials)
             self.view.open_run(
                 {

@@ -4,42 +4,70 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from pathlib import Path
 
 from lib_optim.hosts.base import Host
 from lib_optim.merging.hashing import sha256_of
 from lib_optim.plan.errors import OptimError, PlanError, RunError
-from lib_optim.plan.payload import Payload
-from lib_optim.plan.records import Trial
+from lib_optim.plan.payload import Payload, jobs_of
+from lib_optim.plan.records import Trial, Verdict
 from lib_optim.plan.run_plan import Budget, ModelRef, SamplerSpec, VerifySpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.run.check import Resolved, check_plan
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.store import Store
 
-__all__ = ["found_model", "recorded_trial"]
+__all__ = ["Recorded", "found_model", "recorded_run", "recorded_trial"]
 
 
-def recorded_trial(host: Host, scorers_dir: Path, name: str, number: int) -> tuple[Resolved, RunFolder, Trial, str]:
-    """Return the plan, the folder, one trial and the infotext of one of its images, of the run `name`.
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """A run as it stands.
+
+    Attributes:
+        resolved: Its plan.
+        folder: Its folder.
+        trials: All its trials.
+        passes: All its passes.
+        winner: The best trial: the verified one, else the best of the last search; None if none was scored.
+    """
+
+    resolved: Resolved
+    folder: RunFolder
+    trials: tuple[Trial, ...]
+    passes: tuple[RunPass, ...]
+    winner: int | None
+
+    @property
+    def last_search(self) -> tuple[Trial, ...]:
+        """The trials of the last search that has one with a value: their scores can be compared."""
+        searches = {run_pass.id for run_pass in self.passes if run_pass.searches}
+        scored = [t.pass_id for t in self.trials if t.pass_id in searches and t.state == "complete"]
+        return tuple(trial for trial in self.trials if trial.pass_id == max(scored, default=0))
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial `winner`."""
+        return next((trial for trial in self.trials if trial.number == self.winner), None)
+
+
+def recorded_run(host: Host, scorers_dir: Path, name: str) -> Recorded:
+    """Return the run `name`.
 
     Only what merging needs has to be there still: models and method, not scorers, payloads or images.
 
     Raises:
         StoreError: There is no such run, or its files cannot be read.
-        RunError: It has no such trial.
         PlanError: Its models cannot be merged any more.
     """
     folder = RunFolder.open(host.paths().outputs, name)
-    store = Store(folder.database)
-    try:
-        trial = next((trial for trial in store.trials() if trial.number == number), None)
-        infotext = next((image.infotext for image in store.images(number) if image.infotext), "")
-    finally:
-        store.close()
-    if trial is None:
-        raise RunError(f"The run {name} has no trial {number}; choose one of its trials.")
     plan = folder.read_plan()
+    with contextlib.closing(Store(folder.database)) as store:
+        trials = tuple(store.trials())
+        passes = Passes(plan, store).all if trials else ()
+        verdicts = store.verdicts()
     plan = dataclasses.replace(plan, models=tuple(found_model(model, host) for model in plan.models))
     mergeable = dataclasses.replace(
         plan, payloads=(Payload("none"),), scorers=(ScorerSpec(MANUAL),), budget=Budget(1),
@@ -48,7 +76,29 @@ def recorded_trial(host: Host, scorers_dir: Path, name: str, number: int) -> tup
     check = check_plan(mergeable, host, scorers_dir)
     if check.resolved is None:
         raise PlanError(check.problems)
-    return dataclasses.replace(check.resolved, plan=plan), folder, trial, infotext
+    resolved = dataclasses.replace(check.resolved, plan=plan, jobs=jobs_of(plan.payloads))
+    found = Recorded(resolved, folder, trials, passes, None)
+    scored = {t.number: t for t in found.last_search if t.state == "complete" and t.value is not None}
+    best = max(scored.values(), key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
+    verified = Verdict.from_json(json.loads(verdicts[-1])).winner if verdicts else None
+    winner = verified if verified in scored else None if best is None else best.number
+    return dataclasses.replace(found, winner=winner)
+
+
+def recorded_trial(host: Host, scorers_dir: Path, name: str, number: int) -> tuple[Resolved, RunFolder, Trial, str]:
+    """Return the plan, the folder, one trial and the infotext of one of its images, of the run `name`.
+
+    Raises:
+        RunError: It has no such trial.
+        StoreError, PlanError: As `recorded_run`.
+    """
+    run = recorded_run(host, scorers_dir, name)
+    trial = next((trial for trial in run.trials if trial.number == number), None)
+    if trial is None:
+        raise RunError(f"The run {name} has no trial {number}; choose one of its trials.")
+    with contextlib.closing(Store(run.folder.database)) as store:
+        infotext = next((image.infotext for image in store.images(number) if image.infotext), "")
+    return run.resolved, run.folder, trial, infotext
 
 
 def found_model(model: ModelRef, host: Host) -> ModelRef:

@@ -17,6 +17,8 @@ from lib_optim.plan.records import ImageRecord, Score, Trial
 __all__ = ["Store"]
 
 SCHEMA_VERSION = 1
+PATIENCE = 10.0
+"""Seconds to wait for another program that is writing."""
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -53,7 +55,7 @@ class Store:
         self._path = path
         self._guard = threading.RLock()
         try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=PATIENCE)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
@@ -106,6 +108,16 @@ class Store:
         """Replace the JSON text of a pass."""
         with self._transaction() as db:
             db.execute("UPDATE passes SET plan=? WHERE id=?", (plan, pass_id))
+
+    def set_note(self, key: str, value: str) -> None:
+        """Keep a word about the run as a whole; `key` must not be ``schema``."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def note(self, key: str) -> str:
+        """Return what `set_note` kept, or an empty string."""
+        rows = self._all("SELECT value FROM meta WHERE key=?", (key,))
+        return str(rows[0][0]) if rows else ""
 
     def put_trial(self, trial: Trial) -> None:
         """Insert or replace the record of a trial."""

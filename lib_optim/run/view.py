@@ -197,6 +197,11 @@ class RunView:
             entry = self._trials.get(number)
             return entry[1] if entry else None
 
+    def trials(self) -> tuple[Trial, ...]:
+        """Return the records of all trials, by number."""
+        with self._guard:
+            return tuple(trial for _, (_, trial) in sorted(self._trials.items()))
+
     def progress(self, step: tuple[int, int] | None = None) -> dict[str, Any]:
         """Return the part ``progress`` of the snapshot; `step` as there."""
         with self._guard:

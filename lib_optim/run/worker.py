@@ -24,6 +24,7 @@ from lib_optim.search.verification import verified_number
 __all__ = ["RunWorker"]
 
 _FAILURES_IN_A_ROW = 5
+_SHARED_LOOK = 1.0  # seconds between looks at what other workers are doing
 _AT_ONCE = 1.0  # seconds that scores may take for the next trial to write over this one
 _OWN_ERROR = "Optim met an error of its own; the trace is in the run's log.txt."
 _log = logging.getLogger(__name__)
@@ -108,6 +109,9 @@ class RunWorker:
                 self.context.close_merger()
             with self._logged("closing the scorers"):
                 self.book.close()
+            if self.context.team is not None:
+                with self._logged("leaving the shared study"):
+                    self.context.team.close()
 
     def _fail(self, sentence: str) -> tuple[RunState, str]:
         _log.exception("The run ended: %s", sentence)
@@ -148,6 +152,7 @@ class RunWorker:
         self.folder.write_plan(plan)
         self.context.open_merger(dataclasses.replace(self.context.resolved, plan=plan))
         self.history.open()
+        self.history.join(plan)
 
     def _search(self) -> str:
         """Make trials, pass after pass, until one of the rules of the last budget holds; return why, a sentence.
@@ -160,11 +165,23 @@ class RunWorker:
         while True:
             while not (why := self.history.why_over()):
                 self._stop_between_trials()
-                self._make(self.history.next_trial())
+                trial = self.history.next_trial(lambda: self.control.stopping)
+                if trial is None:
+                    self._wait_for_others()
+                else:
+                    self._make(trial)
             if not self.history.more_passes:
                 return why
             self._stop_between_trials()
             self.history.next_pass()
+
+    def _wait_for_others(self) -> None:
+        self.view.set_current(None)
+        self.context.say("running", "The other workers of the shared study are making its last trials.")
+        limit = time.monotonic() + _SHARED_LOOK
+        self.control.wait(lambda: time.monotonic() > limit or self.control.pausing)
+        if self.control.pausing:
+            self._pause("Paused. The other workers go on.")
 
     def _verify(self) -> bool:
         """Make the best trials again, from fresh seeds; return False if the user asked for another pass meanwhile.

@@ -100,8 +100,9 @@ class Search:
             RunError: The sampler failed, most likely one of another package.
         """
         tried = {trial.origin for trial in self._trials.values()}
+        points = [dict(trial.values) for trial in self._trials.values()]  # an earlier run's, taken over, among them
         for origin, values in self._first.items():
-            if origin not in tried:
+            if origin not in tried and values not in points:
                 return Suggestion(values, origin)
         return Suggestion(self._untried(number), self._origin)
 

@@ -27,7 +27,7 @@ from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.own_maps import OwnMap
 from lib_optim.plan.payload import MAX_SEED, Payload
-from lib_optim.plan.run_plan import ModelRef, RunPlan, SamplerSpec, SaveSpec
+from lib_optim.plan.run_plan import ModelRef, RunPlan, SamplerSpec, SaveSpec, SharedSpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.plan.starts import StartPoint
 from lib_optim.ui.budget_form import budget_from_form, default_stop
@@ -96,6 +96,7 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "start": [],
         "earlier": [],
         "merge_device": "auto",
+        "shared": {"url": "", "name": ""},
         "save": {"checkpoint": True, "dtype": "fp16", "pruned": False, "vae": "", "fix_clip": False},
     }
 
@@ -145,6 +146,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
         sampler=sampler,
         budget=budget,
         save=SaveSpec.from_json(save, "save"),
+        shared=_shared(form.get("shared") or {}),
         seed=seed,
         recipe=str(form.get("recipe") or "") if method.id == RECIPE else "",
         adjust=bool(form.get("adjust")),
@@ -172,6 +174,10 @@ def form_parts(form: Mapping[str, Any], choices: Choices) -> tuple[Path, MergeMe
     if problems or method is None or not models:
         raise PlanError(problems or "The form is empty; choose two models and a method.")
     return Path(models[0].path), method
+
+
+def _shared(given: Mapping[str, Any]) -> SharedSpec:
+    return SharedSpec(str(given.get("url") or "").strip(), str(given.get("name") or "").strip())
 
 
 def _name_of(models: Sequence[ModelRef]) -> str:

@@ -9,6 +9,7 @@
     POST /optim/api/starts               see `lib_optim.ui.start_table`
     POST /optim/api/choice               {"methods": […]}: several merge methods as one
     POST /optim/api/guide                see `lib_optim.ui.guide_view`
+    GET  /optim/api/importance | POST freeze | fork   see `lib_optim.ui.insight`
     POST /optim/api/selftest, GET same   start it; its state and report
     GET  /optim/image/{run}/{file}       an image of a run
 
@@ -31,6 +32,7 @@ from lib_optim.ui.catalog import Catalog
 from lib_optim.ui.form import plan_from_form
 from lib_optim.ui.guide_view import guide_shown
 from lib_optim.ui.http import Call, Refused, endpoint
+from lib_optim.ui.insight import InsightApi
 from lib_optim.ui.plan_check import check_json
 from lib_optim.ui.recipes import known_recipes, recipe_json
 from lib_optim.ui.selftest_job import SelftestJob
@@ -65,6 +67,7 @@ class _Api:
         self._manager = manager
         self._catalog = Catalog(manager)
         self._selftest = SelftestJob(manager)
+        self._insight = InsightApi(manager, self._plan)
 
     def table(self) -> tuple[tuple[str, str, Callable[[Call], Any]], ...]:
         return (
@@ -83,6 +86,9 @@ class _Api:
             ("POST", "/optim/api/weights", lambda call: understood(call, self._catalog)),
             ("POST", "/optim/api/starts", lambda call: starts_shown(call, self._catalog, self._outputs)),
             ("POST", "/optim/api/block_weights", self._block_weights),
+            ("GET", "/optim/api/importance", self._insight.importance),
+            ("POST", "/optim/api/freeze", self._insight.freeze),
+            ("POST", "/optim/api/fork", self._insight.fork),
             ("POST", "/optim/api/selftest", lambda _: self._selftest.start()),
             ("GET", "/optim/api/selftest", lambda _: self._selftest.state()),
             ("GET", "/optim/image/{folder}/{file}", self._image),

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from lib_optim.hosts.base import Checkpoint, HostCapabilities, HostPaths, HostState
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.errors import PlanError, RunError
+from lib_optim.plan.passes import first_pass
 from lib_optim.plan.payload import ImageJob, jobs_of
 from lib_optim.plan.records import ImageRecord, Trial
 from lib_optim.plan.run_plan import RunPlan
@@ -25,6 +26,9 @@ from lib_optim.plan.scorers import MANUAL
 from lib_optim.plan.weight_export import write_weights
 from lib_optim.run.check import PlanCheck
 from lib_optim.run.folder import RunFolder, list_runs
+from lib_optim.run.fork import Taken
+from lib_optim.run.passes import RunPass
+from lib_optim.run.recorded import Recorded
 from lib_optim.run.saving import Saved
 from lib_optim.run.view import RunView
 
@@ -101,6 +105,8 @@ class FakeManager:
         self._thread: threading.Thread | None = None
         self._step = (0, 0)
         self._manual = False
+        self._resolved: Any = None
+        self.forks: list[tuple[str, RunPlan]] = []
 
     @property
     def active(self) -> bool:
@@ -132,8 +138,18 @@ class FakeManager:
         self._begin(folder.read_plan(), folder)
         return name
 
+    @property
+    def outputs(self) -> Path:
+        return self.host.paths().outputs
+
+    def fork(self, name: str, plan: RunPlan) -> tuple[str, Taken]:
+        RunFolder.open(self.outputs, name)
+        self.forks.append((name, plan))
+        return self.start(plan), Taken((0, 1, 2))
+
     def _begin(self, plan: RunPlan, folder: RunFolder) -> None:
         jobs = jobs_of(plan.with_drawn_seeds().payloads)
+        self._resolved = self.check(plan).resolved
         self._manual = any(scorer.id == MANUAL for scorer in plan.scorers)
         self._flags.clear()
         self.scores.clear()
@@ -281,6 +297,14 @@ class FakeManager:
         assert trial is not None
         weights = {name.removesuffix("_alpha"): float(value) for name, value in trial.values.items()}
         return {"alpha": write_weights(weights, block_map("sd1"))}
+
+    def recorded(self, folder: str = "") -> Recorded:
+        if not self._resolved:
+            raise RunError("No run is open; choose one.")
+        found = RunFolder.open(self.outputs, folder or self.view.snapshot(0, None)["run"]["folder"])
+        best = self.view.best
+        passes = (RunPass(1, 1, first_pass(self._resolved.plan)),)
+        return Recorded(self._resolved, found, self.view.trials(), passes, best.number if best else None)
 
     def snapshot(self, since: int = 0, also: Sequence[int] = ()) -> dict[str, Any]:
         return self.view.snapshot(since, self._step, also)

@@ -17,7 +17,7 @@ from lib_optim.plan.design import StartDesign
 from lib_optim.plan.errors import CheckpointError, PlanError
 from lib_optim.plan.methods import MergeMethod, MethodParameter
 from lib_optim.plan.payload import Payload
-from lib_optim.plan.run_plan import Budget, PassSpec, RunPlan, SamplerSpec, VerifySpec
+from lib_optim.plan.run_plan import Budget, PassSpec, RunPlan, SamplerSpec, SharedSpec, VerifySpec
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.plan.space import space_of
 from lib_optim.ui.form import Choices, default_form, plan_from_form
@@ -379,3 +379,8 @@ def test_one_model_is_enough_for_a_method_that_takes_one() -> None:
     assert len(plan_from_form(form(method="alone", models=["a", "", ""]), choices).models) == 1
     with pytest.raises(PlanError, match="at least two models"):
         plan_from_form(form(models=["a", "", ""]), choices)
+
+
+def test_a_shared_study_arrives_and_is_off_by_default() -> None:
+    assert plan().shared == SharedSpec()
+    assert plan(shared={"url": " sqlite:///x.db ", "name": "ours"}).shared == SharedSpec("sqlite:///x.db", "ours")

@@ -1,0 +1,290 @@
+"""Workers of a shared study: two of them in one process, then two processes of which one is killed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib_optim.plan.errors import StoreError
+from lib_optim.plan.records import Score, Trial
+from lib_optim.plan.run_plan import Budget, RunPlan, SharedSpec
+from lib_optim.plan.scorers import ScorerSpec
+from lib_optim.run.store import Store
+from lib_optim.run.team import Team
+from lib_optim.search.shared_study import SharedStudy
+from tests.rig import PATIENCE, Rig, make_plan
+from tests.run.team_child import TRIALS, plan_of
+
+QUICK = 0.4  # seconds without a beat, between threads of this process
+
+
+class Worker:
+    """A team member with a record of its own."""
+
+    def __init__(self, folder: Path, url: str, patience: float = QUICK) -> None:
+        folder.mkdir(exist_ok=True)
+        self.store = Store(folder / "run.db")
+        if self.store.last_pass() is None:
+            self.store.add_pass("{}")
+        self.team = Team(SharedSpec(url, "mine", patience), self.store)
+        self.known: set[int] = set()
+
+    def join(self, plan: RunPlan, ended: Any = ()) -> Worker:
+        self.team.join(plan, ended)
+        return self
+
+    def try_(self, **values: float) -> Trial:
+        shared, _ = self.team.begin(lambda: False)
+        trial = Trial(shared.number, "running", values, "sampler: random", "digest", started=time.time())
+        self.team.describe(shared.id, trial)
+        self.known.add(trial.number)
+        return trial
+
+    def arrivals(self) -> list[Any]:
+        found = self.team.arrivals(self.known.__contains__, 1)
+        self.known |= {arrival.trial.number for arrival in found}
+        return found
+
+    def close(self) -> None:
+        self.team.close()
+        self.store.close()
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    made: list[Worker] = []
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+
+    def make(name: str = "", patience: float = QUICK) -> Worker:
+        made.append(Worker(tmp_path / (name or f"worker{len(made)}"), url, patience))
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.close()
+
+
+PLAN = make_plan(Path("models"))
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    limit = time.monotonic() + 20
+    while not (found := condition()):
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    return found
+
+
+def complete(trial: Trial, value: float) -> Trial:
+    return dataclasses.replace(trial, state="complete", value=value, finished=time.time(), seconds={"merge": 0.5})
+
+
+def test_results_reach_the_others_with_their_raw_scores(workers: Callable[..., Worker]) -> None:
+    one, two = workers().join(PLAN), workers().join(PLAN)
+    trial = one.try_(a=0.25)
+    assert two.arrivals() == []
+    assert (one.team.under_way(), two.team.under_way()) == (0, 1)
+    done = complete(trial, 0.75)
+    assert one.team.publish(done, [Score(0, 1, "technical", 0.5)])
+    (arrival,) = two.arrivals()
+    assert arrival.trial == done
+    assert arrival.scores == (Score(0, 1, "technical", 0.5),)
+    assert two.arrivals() == one.arrivals() == []
+
+
+def test_what_others_are_trying_is_known(workers: Callable[..., Worker]) -> None:
+    one, two = workers().join(PLAN), workers().join(PLAN)
+    one.try_(a=0.25)
+    shared, others = two.team.begin(lambda: False)
+    assert shared.number == 1
+    assert [(t.number, t.state, dict(t.values)) for t in others] == [(0, "running", {"a": 0.25})]
+
+
+def test_nobody_chooses_before_earlier_ones_have_said_what_they_try(workers: Callable[..., Worker]) -> None:
+    one, two = workers(patience=60).join(PLAN), workers(patience=60).join(PLAN)
+    shared, _ = one.team.begin(lambda: False)
+    began = time.monotonic()
+    mine, others = two.team.begin(lambda: time.monotonic() - began > 0.3)
+    assert time.monotonic() - began > 0.3
+    assert others == []
+    two.team.describe(mine.id, Trial(1, "running", {"a": 0.0}, "preset: all A"))
+    one.team.describe(shared.id, Trial(0, "running", {"a": 1.0}, "preset: half"))
+    _, others = two.team.begin(lambda: False)
+    assert [t.origin for t in others] == ["preset: half", "preset: all A"]
+
+
+def test_a_vanished_workers_trial_is_queued_again_once(workers: Callable[..., Worker]) -> None:
+    dead, one, two = workers("dead").join(PLAN), workers().join(PLAN), workers().join(PLAN)
+    trial = dead.try_(a=0.25)
+    dead.close()
+    (arrival,) = until(lambda: one.arrivals() or (two.arrivals() and one.arrivals()))
+    assert (arrival.trial.number, arrival.trial.state) == (0, "failed")
+    assert "showed no sign of life" in arrival.trial.reason
+    two.arrivals()
+    taken = [worker.team.waiting() for worker in (one, two)]
+    (again,) = [shared for shared in taken if shared is not None]
+    assert (again.number, again.content["values"], again.content["origin"]) == (1, {"a": 0.25}, "requeued: 0")
+    back = workers("dead").join(PLAN)
+    assert not back.team.holds(0)
+    assert not back.team.publish(complete(trial, 1.0), ())
+    assert [t.state for t in SharedStudy(one.team._spec.url, "mine").trials()] == ["failed", "running"]
+
+
+def test_a_slow_worker_is_not_a_dead_one(workers: Callable[..., Worker]) -> None:
+    slow, other = workers(patience=2.5).join(PLAN), workers(patience=2.5).join(PLAN)
+    trial = slow.try_(a=0.25)
+    limit = time.monotonic() + 4
+    while time.monotonic() < limit:
+        assert other.arrivals() == []
+        time.sleep(0.05)
+    assert slow.team.publish(complete(trial, 1.0), ())
+
+
+def test_what_was_recorded_and_not_published_is_published_later(workers: Callable[..., Worker]) -> None:
+    one, two = workers("one", 60).join(PLAN), workers(patience=60).join(PLAN)
+    trial = one.try_(a=0.25)
+    one.close()  # killed after its own record, before the others learnt of it
+    workers("one", 60).join(PLAN, [(complete(trial, 0.5), [Score(0, 0, "technical", 0.5)])])
+    (arrival,) = two.arrivals()
+    assert (arrival.trial.value, len(arrival.scores)) == (0.5, 1)
+
+
+def test_an_unfinished_trial_goes_on_after_a_resume(workers: Callable[..., Worker]) -> None:
+    one, two = workers("one", 60).join(PLAN), workers(patience=60).join(PLAN)
+    trial = one.try_(a=0.25)
+    one.close()
+    back = workers("one", 60).join(PLAN)
+    assert back.team.holds(trial.number)
+    assert not two.team.holds(trial.number)
+    assert back.team.publish(complete(trial, 1.0), ())
+
+
+def test_a_number_for_oneself_is_nobody_elses(workers: Callable[..., Worker]) -> None:
+    one, two = workers().join(PLAN), workers().join(PLAN)
+    assert [one.team.number(), two.team.number(), one.try_(a=0.0).number] == [0, 1, 2]
+    assert two.arrivals() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": 6}, "another seed"),
+        ({"scorers": (ScorerSpec("clipscore"),)}, "another scorers"),
+        ({"models": (dataclasses.replace(PLAN.models[0], sha256="0" * 64),)}, r"other models \(by SHA-256\)"),
+        ({"save": dataclasses.replace(PLAN.save, dtype="fp32")}, "another precision"),
+    ],
+)
+def test_a_worker_with_another_plan_is_refused(
+    workers: Callable[..., Worker], change: dict[str, Any], words: str
+) -> None:
+    workers().join(PLAN)
+    with pytest.raises(StoreError, match=f"'mine' is about something else: it has {words}"):
+        workers().join(dataclasses.replace(PLAN, **change))
+
+
+def test_two_workers_one_killed_in_the_middle(make_rig: Callable[..., Rig], tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    rig, other = make_rig(), make_rig()
+    rig.host.choose(rig.checkpoint("demo-a"))
+    with _child(other.folder, url) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"begun\n"
+        rig.manager.start(plan_of(rig.models, url))
+        assert child.stdout.readline() == b"middle\n"
+        child.send_signal(signal.SIGKILL)
+        child.wait(30)
+    study = SharedStudy(url, "test")
+    rig.end(errors=None)
+    shared = study.trials()
+    killed = {t.content["worker"] for t in shared} - {rig.stored().worker}
+    lost = [t for t in shared if t.state == "failed"]
+    results = [t for t in shared if t.state == "complete"]
+    assert len(results) == TRIALS
+    assert {t.content["worker"] for t in results} == {rig.stored().worker, *killed}
+    assert {t.state for t in shared} <= {"complete", "failed"}
+    assert [t.content["worker"] for t in lost] == list(killed)  # it had one trial under way
+    (again,) = [t for t in results if t.content["origin"] == f"requeued: {lost[0].number}"]
+    assert again.content["values"] == lost[0].content["values"]
+    points = [str(t.content["values"]) for t in results]
+    assert len(set(points)) == TRIALS, "a point was tried twice"
+    stored = rig.stored()
+    assert {t.number: t.value for t in stored.trials if t.state == "complete"} == {t.number: t.value for t in results}
+    assert {s.trial for s in stored.scores} == {t.number for t in results}
+    _check_scores(stored, results)
+    before = len(results)
+    other.manager.resume(other.manager.runs()[0]["folder"])
+    snapshot = other.end(errors=None)
+    states = {t["number"]: t["state"] for t in snapshot["trials"]}
+    assert states[lost[0].number] == "skipped"
+    assert sum(state == "complete" for state in states.values()) == TRIALS
+    assert snapshot["best"] == rig.snapshot()["best"]
+    assert len([t for t in study.trials() if t.state == "complete"]) == before
+
+
+def _check_scores(stored: Any, results: list[Any]) -> None:
+    """The raw scores in the survivor's record are those that every worker published, once each."""
+    found = sorted((s.trial, s.image, s.scorer, s.raw) for s in stored.scores)
+    published = sorted((t.number, i, n, raw) for t in results for i, n, raw in t.result["scores"])
+    assert found == published
+
+
+def test_a_study_of_other_models_ends_the_run_with_a_sentence(rig: Rig, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    SharedStudy(url, "test").agree({"models": ["others"]})
+    rig.manager.start(plan_of(rig.models, url))
+    snapshot = rig.end(state="failed", errors=1)
+    assert "other models (by SHA-256)" in snapshot["sentence"]
+    assert rig.has_originals()
+
+
+@pytest.mark.parametrize(
+    ("shared", "sentence"),
+    [
+        (SharedSpec("study.db", "x"), "'study.db' is no URL of a shared study"),
+        (SharedSpec("postgres://x", "x"), "Did you mean 'postgresql'?"),
+        (SharedSpec("grpc://localhost", "x"), "needs a port"),
+        (SharedSpec("sqlite:///x.db", " "), "has no name"),
+        (SharedSpec("", "x"), "has no URL"),
+        (SharedSpec("sqlite:///x.db", "x", 0.5), "must lie between 1 and 86400 s"),
+    ],
+)
+def test_what_cannot_be_shared_is_named_before_the_start(rig: Rig, shared: SharedSpec, sentence: str) -> None:
+    problems = rig.manager.check(rig.plan(shared=shared)).problems
+    assert [sentence in problem.sentence for problem in problems] == [True]
+
+
+def test_a_person_cannot_score_for_all(rig: Rig) -> None:
+    plan = rig.plan(shared=SharedSpec("sqlite:///x.db", "x"), scorers=(ScorerSpec("manual"),), budget=Budget(1))
+    assert any("takes no human scores" in problem.sentence for problem in rig.manager.check(plan).problems)
+
+
+class _Child:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def __enter__(self) -> subprocess.Popen[bytes]:
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+def _child(folder: Path, url: str) -> _Child:
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.run.team_child", str(folder), url],
+        cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return _Child(process)
