@@ -24,7 +24,19 @@ from lib_optim.plan.weight_strings import parse_weights
 
 __all__ = ["StartTable", "starts_of_table"]
 
-_OURS = ("trial", "state", "value", "origin", "recipe", "merge_s", "generate_s", "score_s", "restore_s", "reason")
+_OURS = (
+    "trial",
+    "pass",
+    "state",
+    "value",
+    "origin",
+    "recipe",
+    "merge_s",
+    "generate_s",
+    "score_s",
+    "restore_s",
+    "reason",
+)
 _SLIDERS = tuple(str(i) for i in range(27))
 _MOST_STARTS = 100
 _Row = Mapping[str, str]

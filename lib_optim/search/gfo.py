@@ -88,7 +88,8 @@ class GfoModelSampler(RecordedSampler):
             return None
         options = dict(self._options)
         if "n_estimators" in options:
-            options["tree_para"] = {"n_estimators": options.pop("n_estimators")}
+            # The trees draw random numbers of their own, whose seed the package does not pass on.
+            options["tree_para"] = {"n_estimators": options.pop("n_estimators"), "random_state": self.seed % _SEEDS}
         with apart():
             optimiser = _optimiser(self._kind)(
                 space,

@@ -161,7 +161,7 @@ GFO_ROWS = (
     _row("forest", "Forest", "ForestOptimizer",
          "A forest of trees with expected improvement",
          SamplerOption("tree_regressor", str, "extra_tree", None, None, "Kind of trees", "Trees",
-                       ("extra_tree", "random_forest", "gradient_boost")),
+                       ("extra_tree", "random_forest")),
          _number("n_estimators", "Number of trees", 100, 5, 1000, "More are slower"),
          _number("xi", "Exploration", 0.03, 0.0, 10.0, "Improvement that is expected at least"),
          _number("candidates", "Candidates", 2000, 10, 20000, "Points compared per suggestion"), model=True),

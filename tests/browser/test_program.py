@@ -91,7 +91,8 @@ def test_start_watch_reload_stop_and_resume(new_page: NewPage, program: str, dat
     ready(page, 12, "walk")
     page.click("#optim_generate")
     points(page, 3)
-    expect(page.locator("#optim_facts")).to_contain_text(re.compile(r"trial \d+/12 · image \d/4 · swap .* · best "))
+    facts = page.locator("#optim_facts")
+    expect(facts).to_contain_text(re.compile(r"trial \d+/12 · .* · image \d/4 · swap .* · best "))
     page.reload()
     expect(page.locator(STATE)).to_have_text("Running")
     points(page, 4)
@@ -109,7 +110,7 @@ def test_start_watch_reload_stop_and_resume(new_page: NewPage, program: str, dat
     page.click("#optim_resume")
     expect(page.locator(STATE)).to_have_text(re.compile("Starting|Running"))
     expect(page.locator(STATE)).to_have_text("Finished", timeout=180_000)
-    assert page.locator("#optim_plot circle:not(.optim-hit)").count() == 12
+    assert page.locator("#optim_plot .optim-point circle:not(.optim-hit)").count() == 12 + 3, "and three to verify"
     expect(page.locator("#optim_saved")).to_contain_text(".safetensors")
     assert [path.name for path in (data / "outputs").iterdir()] == [folder.name]
     assert (folder / "best.mecha").is_file()
@@ -124,6 +125,8 @@ def test_score_by_hand(new_page: NewPage, program: str, data: Path) -> None:
     fold(page, "payloads")
     for name in ("demo-boat", "demo-tree"):
         page.click(f"#optim_payloads input[value={name}]")
+    fold(page, "budget")
+    page.fill("#optim_finalists", "0")
     ready(page, 2, "by hand")
     page.click("#optim_generate")
     expect(page.locator("#optim_rate")).to_contain_text("2 images to score", timeout=60_000)

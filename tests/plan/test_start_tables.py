@@ -21,7 +21,7 @@ SD1 = block_map("sd1")
 
 def ours(tmp_path: Path, trials: list[Trial], names: list[str]) -> str:
     table = TrialTable(tmp_path / "trials.csv", names, ["technical"])
-    table.rewrite([(trial, ()) for trial in trials])
+    table.rewrite([(trial, "1", ()) for trial in trials])
     return (tmp_path / "trials.csv").read_text(encoding="utf-8")
 
 

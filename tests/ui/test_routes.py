@@ -408,7 +408,7 @@ def test_selftest_runs_once_reports_and_is_refused_during_a_run(
         failed = ("x",)
 
     calls: list[object] = []
-    monkeypatch.setattr(suite, "run_selftest", lambda host: calls.append(host) or Report(), raising=False)
+    monkeypatch.setattr(suite, "run_selftest", lambda host, _: calls.append(host) or Report(), raising=False)
     monkeypatch.setattr(suite, "report_text", lambda report: "29 passed, 1 failed", raising=False)
     assert client.get("/optim/api/selftest").json()["state"] == "idle"
     assert client.post("/optim/api/selftest", json={}).json()["state"] in ("running", "done")

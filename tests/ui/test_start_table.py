@@ -47,7 +47,7 @@ def test_the_best_trials_of_an_earlier_run_are_read(client: TestClient, manager:
     folder = RunFolder.create(manager.host.paths().outputs, "before")
     folder.plan.write_text("{}", encoding="utf-8")
     trials = [Trial(n, "complete", {"IN00_alpha": n / 10}, "sampler: x", value=float(n)) for n in range(4)]
-    TrialTable(folder.trials_csv, ["IN00_alpha"], []).rewrite([(trial, ()) for trial in trials])
+    TrialTable(folder.trials_csv, ["IN00_alpha"], []).rewrite([(trial, "1", ()) for trial in trials])
     found = ask(client, run=folder.name)
     assert [point["name"] for point in found["points"]] == [f"{folder.name} trial 3", f"{folder.name} trial 2"]
     assert found["points"][0]["values"] == {"IN00_alpha": 0.3}
