@@ -58,8 +58,17 @@
     const begin = optim.button('optim_starts_table', 'Begin with trials of an earlier run …', () => optim.startTable(plan), 'small', 'Or with a table of trials (CSV): ours, or of auto-MBW-rt');
     design.body.append(el('div', { class: 'optim-stack' }, line('Classic presets', presetCount, 'How many of the presets are tried')),
       el('div', { class: 'optim-row' }, begin));
+    const learnt = el('div', { class: 'optim-chips', id: 'optim_earlier', hidden: true }, el('span', { class: 'optim-chip' }));
     let drawn = '';
 
+    const drawLearnt = () => {
+      const many = (plan.form.earlier || []).length;
+      optim.show(learnt, many);
+      learnt.firstChild.replaceChildren(`Learns from ${optim.plural(many, 'earlier trial')} `, optim.button('optim_earlier_remove', '×', () => {
+        plan.form.earlier = [];
+        plan.changed('earlier');
+      }, 'chip', 'Do not learn from them'));
+    };
     const rowOf = (id) => plan.setup.samplers.find((row) => row.id === id);
     const keep = (name, value) => {
       const all = plan.form.sampler_options || {};
@@ -69,30 +78,35 @@
       plan.form.sampler_options = { ...all, [plan.form.sampler]: mine };
       plan.changed('sampler_options');
     };
-    const controlOf = (option, given) => {
+    // Controls of the sampler on show: option name to what shows a value.
+    let controls = {};
+    const controlOf = (option) => {
       const id = `optim_sampler_${option.name}`;
-      const value = given === undefined ? option.default : given;
       if (option.type === 'bool') {
-        const box = el('input', { type: 'checkbox', id, checked: value, on: { change: () => keep(option.name, box.checked) } });
+        const box = el('input', { type: 'checkbox', id, on: { change: () => keep(option.name, box.checked) } });
+        controls[option.name] = (given) => {
+          box.checked = given === undefined ? option.default : given;
+        };
         return line(option.title, box, option.help);
       }
       if (option.choices.length) {
         const select = el('select', { id, class: 'optim-input', on: { change: () => keep(option.name, select.value) } },
           ...option.choices.map((choice) => el('option', { value: choice, text: choice })));
-        select.value = value;
+        controls[option.name] = (given) => optim.assign(select, given === undefined ? option.default : given);
         return line(option.title, select, option.help);
       }
       const input = el('input', {
         id, type: 'number', class: 'optim-input', min: option.low, max: option.high, step: option.type === 'int' ? 1 : 'any',
-        placeholder: `${option.default}`, value: given === undefined ? '' : given,
+        placeholder: `${option.default}`,
         on: { input: () => keep(option.name, input.value === '' ? undefined : Number(input.value)) },
       });
+      controls[option.name] = (given) => optim.assign(input, given === undefined ? '' : given);
       return line(option.title, input, `${option.help} (${option.low} to ${option.high})`);
     };
     const optionsOf = (row) => (plan.form.sampler_options || {})[row.id] || {};
 
     return {
-      nodes: [optim.field('Search', sampler), note, options.node, presets.node, design.node],
+      nodes: [optim.field('Search', sampler), note, learnt, options.node, presets.node, design.node],
       refill: () => {
         drawn = '';
         const families = [...new Set(plan.setup.samplers.map((row) => row.family))];
@@ -113,10 +127,13 @@
         optim.show(options.node, row.options.length);
         if (drawn !== row.id) {
           drawn = row.id;
-          fields.replaceChildren(...row.options.map((option) => controlOf(option, given[option.name])));
+          controls = {};
+          fields.replaceChildren(...row.options.map(controlOf));
         }
+        row.options.forEach((option) => controls[option.name](given[option.name]));
         const changed = row.options.filter((option) => given[option.name] !== undefined && given[option.name] !== option.default);
         options.summary(changed.length ? changed.map((option) => `${option.title}: ${given[option.name]}`).join(' · ') : 'all as usual');
+        drawLearnt();
         const planned = plan.form.design || {};
         for (const [kind] of DESIGN) optim.assign(counts[kind], planned[kind] || '');
         const said = DESIGN.filter(([kind]) => planned[kind]).map(([kind, title]) => `${planned[kind]} ${title}`);

@@ -42,6 +42,8 @@ class SamplerSpec(Noun):
         presets: Names of the presets tried first, in this order; those that do not fit are left out.
         start: The user's own block weights, tried before the presets.
         design: What looks around after them, before the sampler takes over.
+        earlier: Trials of an earlier run that CMA-ES learns its first steps from (``begin``: ``warm start``); they are
+            not tried again. Those that do not fit the space are left out.
     """
 
     id: str = "auto"
@@ -51,6 +53,7 @@ class SamplerSpec(Noun):
     )  # fmt: skip
     start: tuple[StartPoint, ...] = ()
     design: StartDesign = field(default_factory=StartDesign)
+    earlier: tuple[StartPoint, ...] = ()
 
 
 @dataclass(frozen=True)

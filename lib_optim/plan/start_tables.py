@@ -81,10 +81,10 @@ def starts_of_table(text: str, blocks: BlockMap, count: int, name: str) -> Start
         raise PlanError("No row of the table has a score, so there is no best one to begin with.")
     points: list[StartPoint] = []
     notes: tuple[str, ...] = ()
-    for place, (_, row) in enumerate(sorted(scored, key=lambda pair: -pair[0]), 1):
+    for place, (value, row) in enumerate(sorted(scored, key=lambda pair: -pair[0]), 1):
         weights, values, notes = read(row, blocks)
         called = f"{name} {row[number] if number else place}"
-        point = StartPoint(called, weights, values)
+        point = StartPoint(called, weights, values, value)
         if all((point.weights, point.values) != (other.weights, other.values) for other in points):
             points.append(point)
         if len(points) == count:

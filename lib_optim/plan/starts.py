@@ -33,11 +33,13 @@ class StartPoint(Noun):
         weights: Block to share of B. Blocks that are absent stay as in model A.
         values: Instead of `weights`: parameter name to value, as an earlier run tried them. A parameter that is absent
             takes the method's default.
+        score: What it scored in an earlier run, on that run's scale; None if that is not known.
     """
 
     name: str
     weights: Mapping[str, float] = field(default_factory=dict)
     values: Mapping[str, Value] = field(default_factory=dict)
+    score: float | None = None
 
 
 def start_values(point: StartPoint, space: Space, blocks: BlockMap) -> dict[str, Value]:

@@ -13,6 +13,7 @@ from lib_optim.merging.compose import plan_method
 from lib_optim.merging.user_methods import METHODS_FOLDER, load_user_methods
 from lib_optim.plan.architectures import Architecture
 from lib_optim.plan.blocks import BlockMap, block_map
+from lib_optim.plan.earlier import earlier_problems
 from lib_optim.plan.errors import CheckpointError, PlanError, Problem
 from lib_optim.plan.header import CheckpointHeader, read_header
 from lib_optim.plan.methods import MergeMethod
@@ -126,6 +127,7 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     problems.extend(start_problems(plan.sampler.start, space, blocks))
     if not any(problem.where.startswith(("sampler", "budget")) for problem in problems):
         problems.extend(fit_problems(plan.sampler, space, plan.budget.trials))
+        problems.extend(earlier_problems(plan.sampler.earlier, space, blocks))
     problems.extend(free_problems(plan, space, blocks))
     tensors = headers[0].tensors
     merged = sum(info.nbytes for key, info in tensors.items() if blocks.block_of(key) in space.merged_blocks)

@@ -58,6 +58,8 @@ class CmaSampler(RecordedSampler):
             for trial, value in record.scored()
             if trial.number < first and trial.number not in own
         ]
+        if begin == "warm start" and record.earlier:
+            known = [(np.array(cube.point(values)), -score) for values, score in record.earlier]
         middle = np.full(len(cube), 0.5)
         if begin == "middle" or not known:
             return middle, sigma, None

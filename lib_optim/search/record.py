@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from lib_optim.plan.bounds import Value
 from lib_optim.plan.records import Trial
 from lib_optim.plan.space import Parameter
 
@@ -27,6 +28,7 @@ class Record:
         number: Of the trial to propose.
         seed: The pass seed.
         origin: How the proposals of this sampler are marked in the record.
+        earlier: Values and score of trials of an earlier run, on that run's scale.
         attempt: How many proposals for this trial were refused, because they had been tried before.
     """
 
@@ -36,6 +38,7 @@ class Record:
     seed: int
     origin: str
     attempt: int = 0
+    earlier: tuple[tuple[Mapping[str, Value], float], ...] = ()
 
     def own(self) -> Iterator[Trial]:
         """Yield what this sampler proposed before, by number, scored or not."""

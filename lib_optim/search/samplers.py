@@ -81,7 +81,16 @@ def fit_problems(spec: SamplerSpec, space: Space, trials: int) -> list[Problem]:
     """Return why the sampler of `spec`, itself without problems, cannot search `space` in `trials` trials."""
     row = next((row for row in _ROWS if row.id == spec.id), None)
     refusal = row.refuses(space, row.values(spec.options), trials) if row is not None else None
-    return [] if refusal is None else [Problem("sampler", refusal)]
+    problems = [] if refusal is None else [Problem("sampler", refusal)]
+    if spec.earlier and (spec.id, spec.options.get("begin")) != ("cma", "warm start"):
+        problems.append(
+            Problem(
+                "sampler.earlier",
+                "Only CMA-ES that begins with a warm start learns from earlier trials; choose that, or have them tried "
+                "first.",
+            )
+        )
+    return problems
 
 
 def build_sampler(spec: SamplerSpec, seed: int) -> optuna.samplers.BaseSampler:

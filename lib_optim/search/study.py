@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.bounds import Value
 from lib_optim.plan.design import StartDesign
+from lib_optim.plan.earlier import earlier_trials
+from lib_optim.plan.errors import RunError
 from lib_optim.plan.presets import preset, preset_values
 from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import SamplerSpec
@@ -67,6 +69,7 @@ class Search:
         self._starts = {f"start: {point.name}": start_values(point, space, blocks) for point in sampler.start}
         self._presets = _distinct_presets(sampler.presets, space, blocks, self._starts.values())
         self._design = self._distinct_design(sampler.design)
+        self._earlier = earlier_trials(sampler.earlier, space, blocks)
         self._trials: dict[int, Trial] = {}
         self._frozen: dict[int, optuna.trial.FrozenTrial] = {}
 
@@ -91,7 +94,11 @@ class Search:
         self._frozen.pop(trial.number, None)
 
     def suggest(self, number: int) -> Suggestion:
-        """Return the point for trial `number`; the same history gives the same answer."""
+        """Return the point for trial `number`; the same history gives the same answer.
+
+        Raises:
+            RunError: The sampler failed, most likely one of another package.
+        """
         tried = {trial.origin for trial in self._trials.values()}
         for origin, values in self._first.items():
             if origin not in tried:
@@ -137,7 +144,9 @@ class Search:
         trials = tuple(sorted(self._trials.values(), key=lambda trial: trial.number))
         sampler = build_sampler(self._sampler, derived_seed(self._seed, number, attempt))
         if isinstance(sampler, TakesRecord):
-            sampler.take(Record(self._space.parameters, trials, number, self._seed, self._origin, attempt))
+            sampler.take(
+                Record(self._space.parameters, trials, number, self._seed, self._origin, attempt, self._earlier)
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             previous = optuna.logging.get_verbosity()
@@ -148,6 +157,11 @@ class Search:
                 for trial in trials:
                     study.add_trial(self._freeze(trial, distributions))
                 return {str(k): v for k, v in study.ask(distributions).params.items()}
+            except Exception as error:
+                raise RunError(
+                    f"The search '{self._sampler.id}' could not propose trial {number}, because {_reason(error)}; the "
+                    "trials so far are kept: choose another search, or update the package that it comes from."
+                ) from error
             finally:
                 optuna.logging.set_verbosity(previous)
 
@@ -165,6 +179,11 @@ class Search:
             )
             self._frozen[trial.number].distributions = _Shared(distributions)
         return self._frozen[trial.number]
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split()).rstrip(".")
+    return f"of this: {type(error).__name__}: {text}".removesuffix(": ")
 
 
 class _Shared(dict[str, Any]):

@@ -94,6 +94,7 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "passes": [],
         "seed": 0,
         "start": [],
+        "earlier": [],
         "merge_device": "auto",
         "save": {"checkpoint": True, "dtype": "fp16", "pruned": False, "vae": "", "fix_clip": False},
     }

@@ -25,10 +25,11 @@ def sampler_from_form(form: Mapping[str, Any], starts: tuple[StartPoint, ...]) -
     sampler = str(form.get("sampler") or "auto")
     options = {str(k): v for k, v in ((form.get("sampler_options") or {}).get(sampler) or {}).items() if v is not None}
     counts = {str(kind): _count(str(kind), count) for kind, count in (form.get("design") or {}).items()}
+    earlier = tuple(StartPoint.from_json(row, "sampler.earlier") for row in form.get("earlier") or ())
     presets = form.get("presets", True)  # a switch, or how many
     every = SamplerSpec().presets
     chosen = (every if presets else ()) if isinstance(presets, bool) else every[: max(_count("presets", presets), 0)]
-    return SamplerSpec(sampler, options, chosen, starts, StartDesign.from_json(counts, "sampler.design"))
+    return SamplerSpec(sampler, options, chosen, starts, StartDesign.from_json(counts, "sampler.design"), earlier)
 
 
 def _count(kind: str, count: Any) -> Any:

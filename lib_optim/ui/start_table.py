@@ -39,7 +39,7 @@ def starts_shown(call: Call, catalog: Catalog, outputs: Path) -> dict[str, Any]:
         return {**empty, "problems": [problem.sentence for problem in error.problems]}
     except OptimError as error:
         return {**empty, "problems": [str(error)]}
-    points = [{"name": p.name, "weights": dict(p.weights), "values": dict(p.values)} for p in table.points]
+    points = [point.to_json() for point in table.points]
     return {**empty, "points": points, "form": table.form, "rows": table.rows, "notes": list(table.notes)}
 
 

@@ -27,6 +27,7 @@ def test_choose_a_sampler_its_options_and_a_start_design(new_page: NewPage, addr
     page.fill("#optim_design_latin", "4")
     page.fill("#optim_preset_count", "2")
     page.click("#optim_starts_table")
+    expect(page.locator("#optim_table_use")).to_be_disabled()
     page.set_input_files(
         "#optim_table_file",
         {"name": "mbw.csv", "mimeType": "text/csv", "buffer": mbw([(0.5, 0.2), (0.7, 0.9)]).encode()},
@@ -50,3 +51,22 @@ def test_choose_a_sampler_its_options_and_a_start_design(new_page: NewPage, addr
     assert sampler.design == StartDesign(latin=4)
     assert sampler.presets == ("unchanged", "all A")
     assert [point.name for point in sampler.start] == ["mbw 1", "mbw 2"]
+
+
+def test_learn_from_earlier_trials_without_trying_them(new_page: NewPage, address: str, fake: FakeManager) -> None:
+    page = new_page(address)
+    expect(page.locator("#optim_size")).to_have_text("26 parameters")
+    open_fold(page, "budget")
+    page.select_option("#optim_sampler", "cma")
+    page.click("#optim_design > summary")
+    page.click("#optim_starts_table")
+    table = mbw([(i / 10, i / 5) for i in range(6)])
+    page.set_input_files("#optim_table_file", {"name": "mbw.csv", "mimeType": "text/csv", "buffer": table.encode()})
+    page.click("#optim_table_learn")
+    expect(page.locator("#optim_earlier")).to_contain_text("Learns from 6 earlier trials")
+    expect(page.locator("#optim_sampler_begin")).to_have_value("warm start")
+    start(page, trials=8)
+    assert fake.plan is not None
+    assert len(fake.plan.sampler.earlier) == 6
+    page.click("#optim_earlier_remove")
+    expect(page.locator("#optim_earlier")).to_be_hidden()

@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 
 from lib_optim.plan.bounds import Value, parse_bound
+from lib_optim.plan.earlier import earlier_problems
+from lib_optim.plan.run_plan import SamplerSpec
 from lib_optim.plan.space import Space
+from lib_optim.plan.starts import StartPoint
 from lib_optim.search.record import derived_seed
+from lib_optim.search.samplers import fit_problems
 from lib_optim.search.study import Search
-from tests.search.test_study import finished, make_space, new, run, score
+from tests.search.test_study import SD1, finished, make_space, new, run, score
 
 
 def test_it_is_the_algorithm_of_the_cmaes_package() -> None:
@@ -80,6 +84,35 @@ def test_it_begins_where_it_is_told() -> None:
         assert math.dist(tuple(corner_first(begin, others).values()), (x, y)) < reach, begin
     assert corner_first("warm start", others) != corner_first("best", others)
     assert corner_first("best", []) == corner_first("middle", [])
+
+
+def test_a_warm_start_learns_from_an_earlier_run_and_from_nothing_else() -> None:
+    space = make_space(2)
+    good = [
+        StartPoint(f"t{i}", values={"IN00_alpha": 0.8 + i / 100, "IN01_alpha": 0.2}, score=9.0 - i) for i in range(4)
+    ]
+    poor = [StartPoint(f"p{i}", values={"IN00_alpha": 0.1, "IN01_alpha": i / 20}, score=-float(i)) for i in range(16)]
+    other = [StartPoint("unknown", {"IN00": 0.5}), StartPoint("outside", values={"IN00_alpha": 3.0}, score=99.0)]
+
+    def first(points: list[StartPoint]) -> Mapping[str, Value]:
+        spec = SamplerSpec("cma", {"begin": "warm start", "variant": "full"}, (), earlier=tuple(points))
+        assert not fit_problems(spec, space, 30)
+        return Search(space, SD1, spec, 7).suggest(0).values
+
+    near = first([*good, *poor])
+    assert math.dist(tuple(near.values()), (0.81, 0.2)) < 0.35
+    assert first([*good, *poor, *other]) == near
+    assert first([]) != near
+
+
+def test_what_cannot_be_learnt_from_is_refused() -> None:
+    space = make_space(2)
+    points = tuple(StartPoint(f"t{i}", {"IN00": 5.0}, score=1.0) for i in range(4))
+    [problem] = earlier_problems(points, space, SD1)
+    assert str(problem).startswith("Of 4 earlier trials, 0 fit the ranges of this run, and at least 3 are needed")
+    for spec in (SamplerSpec("tpe", earlier=points), SamplerSpec("cma", earlier=points), SamplerSpec(earlier=points)):
+        [problem] = fit_problems(spec, space, 30)
+        assert str(problem).startswith("Only CMA-ES that begins with a warm start learns from earlier trials")
 
 
 def test_what_it_begins_from_is_fixed_by_its_first_proposal() -> None:

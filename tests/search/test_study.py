@@ -12,7 +12,7 @@ import pytest
 
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.bounds import Value, parse_bound
-from lib_optim.plan.errors import PlanError
+from lib_optim.plan.errors import PlanError, RunError
 from lib_optim.plan.guide import ComponentGuide, Curve, Guide, Strategy
 from lib_optim.plan.records import Trial, TrialState
 from lib_optim.plan.run_plan import SamplerSpec
@@ -409,3 +409,14 @@ def test_the_points_of_a_curve_lie_along_it() -> None:
     assert [depths[f"unet_alpha_p{i}"][1] for i in (1, 2, 3, 4)] == pytest.approx([0, 1 / 3, 2 / 3, 1])
     assert len({depths[f"unet_alpha_p{i}"][0] for i in (1, 2, 3, 4)}) == 1
     assert depths["method"][0] == " method"
+
+
+def test_a_sampler_that_breaks_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    from optuna.samplers import RandomSampler
+
+    def broken(*_: Any) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(RandomSampler, "sample_independent", broken)
+    with pytest.raises(RunError, match=r"'random' could not propose trial 3, because of this: IndexError: list index"):
+        new(make_space(), "random").suggest(3)
