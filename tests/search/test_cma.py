@@ -88,10 +88,12 @@ def test_it_begins_where_it_is_told() -> None:
 
 def test_a_warm_start_learns_from_an_earlier_run_and_from_nothing_else() -> None:
     space = make_space(2)
-    good = [
-        StartPoint(f"t{i}", values={"IN00_alpha": 0.8 + i / 100, "IN01_alpha": 0.2}, score=9.0 - i) for i in range(4)
-    ]
-    poor = [StartPoint(f"p{i}", values={"IN00_alpha": 0.1, "IN01_alpha": i / 20}, score=-float(i)) for i in range(16)]
+
+    def at(name: str, x: float, y: float, score: float) -> StartPoint:
+        return StartPoint(name, values={"IN00_alpha": x, "IN01_alpha": y}, score=score)
+
+    good = [at(f"good {i}", 0.8 + i / 100, 0.2, 9.0 - i) for i in range(4)]
+    poor = [at(f"poor {i}", 0.1, i / 20, -float(i)) for i in range(16)]
     other = [StartPoint("unknown", {"IN00": 0.5}), StartPoint("outside", values={"IN00_alpha": 3.0}, score=99.0)]
 
     def first(points: list[StartPoint]) -> Mapping[str, Value]:
