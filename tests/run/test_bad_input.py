@@ -13,11 +13,13 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from lib_optim.plan.bounds import Bound
+from lib_optim.plan.design import StartDesign
 from lib_optim.plan.errors import OptimError, PlanError, StoreError
 from lib_optim.plan.guide import ComponentGuide, Guide, Strategy
 from lib_optim.plan.payload import Payload, load_payload
 from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec
 from lib_optim.plan.scorers import ScorerSpec
+from lib_optim.plan.starts import StartPoint
 from tests.checkpoints import make_checkpoint
 from tests.rig import TEXT, UNET, Rig, payload
 
@@ -107,6 +109,16 @@ CASES: dict[str, tuple[Callable[[Rig], dict[str, Any]], str]] = {
     "too few models": (lambda rig: {"method": "train_difference_mask"}, "takes 3 models, but 2 are chosen"),
     "preset": (lambda rig: {"sampler": SamplerSpec(presets=("GRAD_X",))}, "There is no preset 'GRAD_X'"),
     "sampler": (lambda rig: {"sampler": SamplerSpec("tpee")}, "There is no sampler 'tpee'"),
+    "start design": (
+        lambda rig: {"sampler": SamplerSpec(design=StartDesign(latin=-1))}, "start design's latin must lie between"
+    ),
+    "sampler and space": (
+        lambda rig: {"sampler": SamplerSpec("nsgaii", {"population_size": 1000})}, "A population of 1000 needs more"
+    ),
+    "earlier trials": (
+        lambda rig: {"sampler": SamplerSpec("tpe", earlier=(StartPoint("x", {"IN00": 0.5}, score=1.0),) * 3)},
+        "Only CMA-ES that begins with a warm start",
+    ),
     "sampler option": (lambda rig: {"sampler": SamplerSpec("tpe", {"n_start": 1})}, "has no option 'n_start'"),
     "sampler option's type": (
         lambda rig: {"sampler": SamplerSpec("tpe", {"n_startup_trials": 1.5})}, "must be of type int, not 1.5"
@@ -152,6 +164,13 @@ def test_all_problems_come_at_once(shared: Rig) -> None:
     )
     sentences = refused(shared, plan)
     assert len(sentences) == 6, sentences
+
+
+def test_a_start_design_that_leaves_no_trial_is_a_warning(shared: Rig) -> None:
+    plan = shared.plan(budget=Budget(5), sampler=SamplerSpec(design=StartDesign(latin=3, random=2)))
+    check = shared.manager.check(plan)
+    assert not check.problems
+    assert any(warning.startswith("The start design alone fills all 5 trials") for warning in check.warnings)
 
 
 def test_files_that_are_no_checkpoints(make_module_rig: Callable[[], Rig]) -> None:

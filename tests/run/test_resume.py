@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from lib_optim.plan.design import StartDesign
 from lib_optim.plan.errors import PlanError, StoreError
 from lib_optim.plan.run_plan import Budget, SamplerSpec
 from lib_optim.run.results import pixel_hash
@@ -33,6 +34,7 @@ SAMPLERS = {
     "gp": SamplerSpec("gp", {"n_startup_trials": 2}, ("half",)),
     "random": SamplerSpec("random", presets=()),
     "presets": SamplerSpec("random", presets=PRESETS),
+    "cma": SamplerSpec("cma", {"population": 4}, ("half",), design=StartDesign(latin=1)),
 }
 
 
