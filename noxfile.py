@@ -77,8 +77,9 @@ def check_sources(session: nox.Session) -> None:
 
 
 def run_pytest(session: nox.Session, name: str, *arguments: str) -> None:
+    """Two at a time, file by file: what a file's tests share is made once. More would starve the browser's tests."""
     python = environment(session, name, TEST_TOOLS)
-    session.run(python, "-m", "pytest", *arguments, env=TESTING, external=True)
+    session.run(python, "-m", "pytest", "-n", "2", "--dist", "loadfile", *arguments, env=TESTING, external=True)
 
 
 def environment(session: nox.Session, name: str, *extra_locks: Path) -> str:
