@@ -134,6 +134,7 @@ def test_a_manual_run_needs_the_tab(bench: Rig) -> None:
         (["run", "UNKNOWN"], 1, "Did you mean 'models'?"),
         (["resume", "nothing"], 1, "There is no run 'nothing'"),
         (["fork", "nothing"], 1, "There is no run 'nothing'"),
+        (["run", "PLAN", "--shared", "study.db"], 1, "'study.db' is no URL of a shared study"),
         (["fork"], 2, "the following arguments are required: folder"),
         (["run"], 2, "the following arguments are required: plan"),
         (["walk"], 2, "invalid choice"),

@@ -197,6 +197,7 @@ class History:
             self._trials[arrival.trial.number] = arrival.trial
             self._book.begin(arrival.trial)
             self._view.put_trial(arrival.trial)
+            self._book.load(arrival.trial.number)
             self._take(arrival.trial)
 
     def _take_back(self, trial: Trial) -> None:

@@ -141,6 +141,9 @@ class ScoreBook:
     def counting(self, trial: int) -> list[int]:
         """Return the images of `trial` that count: not skipped, and of a payload with a score weight."""
         with self._guard:
+            if not self._images.get(trial) and self._raw.get(trial):  # of another worker, who has the images
+                jobs = self._pass_of[trial].jobs
+                return sorted(index for index in self._raw[trial] if jobs[index].payload.score_weight > 0)
             return [image.index for image in self._counting(trial)]
 
     def _counting(self, trial: int) -> list[ImageRecord]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -18,8 +19,12 @@ from lib_optim.plan.errors import StoreError
 from lib_optim.plan.records import Score, Trial
 from lib_optim.plan.run_plan import Budget, RunPlan, SharedSpec
 from lib_optim.plan.scorers import ScorerSpec
+from lib_optim.run.control import Control
+from lib_optim.run.passes import Passes
+from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
 from lib_optim.run.team import Team
+from lib_optim.run.view import RunView
 from lib_optim.search.shared_study import SharedStudy
 from tests.rig import PATIENCE, Rig, make_plan
 from tests.run.team_child import TRIALS, plan_of
@@ -288,3 +293,17 @@ def _child(folder: Path, url: str) -> _Child:
         cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     return _Child(process)
+
+
+def test_the_images_of_another_worker_count_in_a_verification_by_their_scores(tmp_path: Path) -> None:
+    """They are not here: the weight of a finalist's value in the search must not be that of no image."""
+    payloads = (PLAN.payloads[0], dataclasses.replace(PLAN.payloads[1], score_weight=0.0))
+    with contextlib.closing(Store(tmp_path / "run.db")) as store:
+        passes = Passes(dataclasses.replace(PLAN, payloads=payloads), store)
+        book = ScoreBook(passes, store, RunView(), Control(), tmp_path)
+        foreign = Trial(3, "complete", {"a": 0.5}, "sampler: random", value=0.5, pass_id=passes.current.id)
+        store.put_entered(foreign, (), (Score(3, 0, "technical", 0.5), Score(3, 1, "technical", 0.9)))
+        book.begin(foreign)
+        book.load(3)
+        assert book.counting(3) == [0]
+        book.close()
