@@ -88,11 +88,13 @@ class Verification:
     def _finalist(self, trial: Trial, made: Trial, common: set[int], verification: RunPass) -> Finalist:
         known = {index for index in common if index < verification.known_jobs}
         search = self._passes.of(trial)
+        # Of a trial that another worker made, the images stayed there; all of them counted.
+        counted = self._book.counting(trial.number) or [j.index for j in search.jobs if j.payload.score_weight > 0]
         before, after = trial.value or 0.0, self._book.value(made.number, common)
         weights = [
             sum(run_pass.jobs[i].payload.score_weight for run_pass, i in pairs)
             for pairs in (
-                [(search, i) for i in self._book.counting(trial.number)],
+                [(search, i) for i in counted],
                 [(verification, i) for i in common],
             )
         ]

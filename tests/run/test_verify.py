@@ -157,6 +157,22 @@ def test_verification_never_enters_the_search(rig: Rig, make_rig: Callable[[], R
     assert len(made) == len(set(made))  # who was verified is not made again
 
 
+def test_a_trial_whose_images_are_elsewhere_counts_as_much(rig: Rig) -> None:
+    """As of a trial that another worker of a shared study made: its value is there, its images are not."""
+    rig.run(verified(rig, finalists=0, budget=Budget(1)))
+    folder = rig.folder_of()
+    store = Store(folder.database)
+    store._db.execute("DELETE FROM images")
+    store._db.execute("DELETE FROM scores")
+    store.close()
+    folder.write_plan(dataclasses.replace(folder.read_plan(), verify=VerifySpec(1)))
+    rig.manager.resume(folder.name)
+    rig.end()
+    (row,) = verdicts(rig)[0].finalists
+    assert row.fresh is not None
+    assert row.together == pytest.approx((row.before + row.fresh) / 2, abs=1e-12)
+
+
 def test_none_is_verified_if_none_is_asked_for(rig: Rig) -> None:
     snapshot = rig.run(verified(rig, finalists=0))
     assert len(rig.stored().trials) == 4
