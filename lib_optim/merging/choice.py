@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lib_optim.plan.adjust import ADJUSTMENTS
 from lib_optim.plan.errors import PlanError
 from lib_optim.plan.methods import MergeMethod, MethodChoice, MethodParameter
-from lib_optim.plan.space import Space
 
-__all__ = ["choice_of", "way_space"]
+__all__ = ["choice_of"]
 
 
 def choice_of(methods: Sequence[MergeMethod]) -> MergeMethod:
@@ -64,23 +62,3 @@ def _take(method: MergeMethod, parameters: list[MethodParameter]) -> MethodChoic
 def _alike(one: MethodParameter, other: MethodParameter) -> bool:
     same = (one.kind, one.bound) == (other.kind, other.bound)
     return same and (one.default == other.default or (one.searched and other.searched))
-
-
-def way_space(space: Space, choice: MethodChoice) -> Space:
-    """Return what one method of a choice sees of `space`: its own parameters, under its own names."""
-    own = {name: parameter for parameter, name in choice.names.items()} | {p.name: p.name for p in ADJUSTMENTS}
-    return replace(
-        space,
-        parameters=tuple(
-            replace(p, method_parameter=own[p.method_parameter])
-            for p in space.parameters
-            if p.method_parameter in own and p.blocks
-        ),
-        settings=tuple(
-            replace(s, method_parameter=own[s.method_parameter]) for s in space.settings if s.method_parameter in own
-        ),
-        curves=tuple(
-            replace(c, method_parameter=own[c.method_parameter]) for c in space.curves if c.method_parameter in own
-        ),
-        ways={},
-    )

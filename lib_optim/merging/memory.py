@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib_optim.merging.adjusting import plain_parameters
-from lib_optim.merging.choice import way_space
 from lib_optim.merging.compose import row_of, ways_of
 from lib_optim.merging.constants import free_memory
 from lib_optim.merging.direct import searched_by_block
 from lib_optim.merging.expression import Constant, expression_of, leaves_of
 from lib_optim.merging.mecha import sd_mecha
 from lib_optim.merging.recipe import build_recipe
+from lib_optim.merging.ways import way_space
 from lib_optim.plan.architectures import Architecture
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.header import CheckpointHeader

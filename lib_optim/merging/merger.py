@@ -5,21 +5,19 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib_optim.merging.choice import way_space
 from lib_optim.merging.compose import row_of, ways_of
 from lib_optim.merging.constants import Constants, free_memory
 from lib_optim.merging.engine import Engine, Tables
 from lib_optim.merging.keys import shared_keys
 from lib_optim.merging.lora_recipe import lora_routes
 from lib_optim.merging.lora_source import open_source
-from lib_optim.merging.methods import MethodRow
 from lib_optim.merging.recipe import Recipe, block_values, recipe_of
 from lib_optim.merging.sinks import MergeReport, PlacedSink, WeightSink
 from lib_optim.merging.sources import Source
+from lib_optim.merging.ways import Way, way_spaces
 from lib_optim.plan.architectures import Architecture
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.bounds import Value
@@ -33,18 +31,6 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["MergeReport", "Merger", "Recipe", "WeightSink"]
-
-
-@dataclass(frozen=True)
-class _Way:
-    """One merge method, and the part of the space that is its own."""
-
-    row: MethodRow
-    space: Space
-    engine: Engine
-
-    def assignment(self, values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
-        return self.space.assign({p.name: values[p.name] for p in self.space.parameters})
 
 
 class Merger:
@@ -111,18 +97,17 @@ class Merger:
         self.missing = shared.missing
         # From here on `key` is sd-mecha's name of a tensor, `name` the one in A's file.
         self._names, self._blocks_of_keys = shared.names, shared.blocks
-        spaces = {choice.id: way_space(space, choice) for choice in method.choices} or {"": space}
-        room = (free_memory() // 2 if memory is None else memory) // len(rows)
+        room = free_memory() // 2 if memory is None else memory
         self._ways = {
-            name: _Way(row, spaces[name], Engine(
-                row, self._sources, self._config, self._names, self._blocks_of_keys, spaces[name], seed,
-                device=device, precision=precision, memory=room,
+            name: Way(row, own, Engine(
+                row, self._sources, self._config, self._names, self._blocks_of_keys, own, seed,
+                device=device, precision=precision, memory=room // len(rows),
             ))
-            for name, row in rows.items()
+            for (name, row), own in zip(rows.items(), way_spaces(space, method), strict=True)
         }  # fmt: skip
         self._engine = next(iter(self._ways.values())).engine
         self.slow = next((way.engine.slow for way in self._ways.values() if way.engine.slow), "")
-        self._last: tuple[weakref.ref[WeightSink], _Way, Tables] | None = None
+        self._last: tuple[weakref.ref[WeightSink], Way, Tables] | None = None
 
     @property
     def models(self) -> tuple[Path, ...]:
@@ -262,12 +247,12 @@ class Merger:
         blocks = set(self._blocks_of_keys.values())
         return Tables(assignment, block_values(self._way(values).row.method, assignment, blocks))
 
-    def _way(self, values: Mapping[str, Value]) -> _Way:
+    def _way(self, values: Mapping[str, Value]) -> Way:
         """Return the method that `values` take; the first where they name none, which `assign` refuses."""
         found = self._ways.get(str(values.get(METHOD))) if self.method.choices else None
         return found or next(iter(self._ways.values()))
 
-    def _kept(self, way: _Way, tables: Tables, live: WeightSink) -> set[str]:
+    def _kept(self, way: Way, tables: Tables, live: WeightSink) -> set[str]:
         """Return the keys that need no merging: `live` holds the result."""
         known = self._last is not None and self._last[0]() is live and self._last[1] is way
         last = self._last[2] if self._last is not None and known else None

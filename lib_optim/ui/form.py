@@ -1,11 +1,13 @@
 """From what the form in the tab says to a `RunPlan`: a pure function, every problem in one pass.
 
 The form is the JSON object that the page posts and that `default_form` describes. What varies is written in one
-of four modes; ``custom`` takes lines in the grammar of ``plan.bounds``, the first line that names a block wins::
+of five modes; ``custom`` takes a guide file (`lib_optim.plan.guide_file`) or lines, of which the first that names a
+block wins::
 
     IN00-IN05: 0.2..0.8        blocks, ranges, wildcards; several with commas
     M00: =0.5                  fixed
     soft = OUT00, OUT01: 0..1  one value for both, by a name of one's own
+    deep = IN*: 0..1 curve 4   a curve over their depth
     OUT03/*.attn1.*: =0.3      tensors: a wildcard over keys, of a block or (without the slash) of all
     OUT* beta: 0..1            one method parameter only
     # everything that no line names stays as in model A
