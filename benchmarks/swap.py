@@ -43,6 +43,8 @@ from lib_optim.plan.space import space_of
 
 __all__ = ["main"]
 
+_WARM = 60  # trials of a soak before it counts: small caches fill up first
+
 METHODS = {"weighted_sum": 2, "add_difference": 3, "n_average": 3, "sum_twice": 3, "add_difference_ties": 3}
 """Method to the number of models; only alpha (and beta) are searched."""
 
@@ -260,11 +262,11 @@ class Bench:
     def soak(self, trials: int) -> dict[str, float]:
         """Return how resident memory grows over many swaps: bytes per trial, and its standard error."""
         merger, sizes = self.open("weighted_sum"), []
-        for number in range(trials + 10):
+        for number in range(trials + _WARM):
             values = {p.name: (0.001 * number + 0.01 * i) % 1 for i, p in enumerate(merger.space.parameters)}
             with self.session.live_weights() as weights:
                 merger.write(values, Undigested(weights))
-            if number >= 10:
+            if number >= _WARM:
                 sizes.append(resident())
         merger.close()
         count = torch.arange(len(sizes), dtype=torch.float64)

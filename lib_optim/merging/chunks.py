@@ -149,7 +149,7 @@ class Scratch:
 
         tensor = self._weights.get(number)
         if tensor is None:
-            if len(self._weights) > 10_000:
+            if len(self._weights) > 1_000:
                 self._weights.clear()
             tensor = self._weights[number] = torch.tensor(number, dtype=torch.float32, device=self._device)
         return tensor

@@ -239,7 +239,7 @@ class _Shape:
         return _Shape(expression, tuple(models), tuple(constants), tuple(weights))
 
 
-_PROGRAMS = 10_000  # assembled programs that are kept; a trial needs one per block
+_PROGRAMS = 1_000  # assembled programs that are kept; a trial needs one per block
 
 
 def searched_by_block(space: Space) -> dict[str, frozenset[str]]:
