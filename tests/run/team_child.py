@@ -12,15 +12,15 @@ from pathlib import Path
 from lib_optim.plan.run_plan import Budget, RunPlan, SamplerSpec, SharedSpec, VerifySpec
 from tests.rig import Rig, make_plan
 
-TRIALS = 10
+TRIALS = 7
 LOST = 4.0  # seconds without a beat
 
 
 def plan_of(models: Path, url: str) -> RunPlan:
-    """Ten short trials for all workers together."""
+    """Seven short trials for all workers together."""
     return make_plan(
         models, sampler=SamplerSpec("random", presets=("half", "all B")), budget=Budget(TRIALS),
-        shared=SharedSpec(url, "test", LOST), verify=VerifySpec(0),
+        shared=SharedSpec(url, "test", LOST), verify=VerifySpec(TRIALS),
     )  # fmt: skip
 
 
