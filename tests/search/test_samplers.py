@@ -152,10 +152,10 @@ def test_what_is_wrong_is_said_in_one_sentence(spec: SamplerSpec, sentence: str)
     assert str(problem).startswith(sentence)
 
 
-def test_auto_takes_our_own_sampler_for_numbers() -> None:
+@pytest.mark.parametrize(("blocks", "chosen"), [(1, "gp"), (8, "gp"), (9, "optim"), (12, "optim")])
+def test_auto_takes_our_own_sampler_for_many_numbers(blocks: int, chosen: str) -> None:
     presets = ("half",)
-    for blocks in (1, 8, 12):
-        assert resolve_auto(SamplerSpec(presets=presets), make_space(blocks)) == SamplerSpec("optim", {}, presets)
+    assert resolve_auto(SamplerSpec(presets=presets), make_space(blocks)) == SamplerSpec(chosen, {}, presets)
     assert sampler_problems(SamplerSpec()) == []
 
 
