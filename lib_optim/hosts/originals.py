@@ -38,6 +38,7 @@ class Originals:
         self._digests: dict[str, int] = {}
         self._copies: dict[str, torch.Tensor] = {}
         self._in_file: dict[str, torch.dtype] = {}
+        self._views: dict[str, torch.Tensor] = {}  # of the file's pages
 
     def watch(self, keys: Iterable[str]) -> None:
         """Note the digests of the live values of `keys` as the original ones."""
@@ -90,7 +91,7 @@ class Originals:
         if self._opened is not None:
             self._opened.__exit__(None, None, None)
         self._file = self._opened = None
-        self._digests, self._copies, self._in_file = {}, {}, {}
+        self._digests, self._copies, self._in_file, self._views = {}, {}, {}, {}
 
     def _file_has(self, key: str, live: torch.Tensor) -> bool:
         self._open()
@@ -101,7 +102,9 @@ class Originals:
 
     def _tensor(self, key: str) -> torch.Tensor:
         self._open()
-        tensor: torch.Tensor = self._file.get_tensor(key)
+        tensor = self._views.get(key)
+        if tensor is None:  # each asking leaves some bytes behind in safetensors, in every trial for every key
+            tensor = self._views[key] = self._file.get_tensor(key)
         return tensor
 
     def _open(self) -> None:

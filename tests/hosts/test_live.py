@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from lib_optim.hosts.digest import tensor_digest
 from lib_optim.hosts.live import TableSession, TableWeights
-from lib_optim.hosts.originals import same_bits
+from lib_optim.hosts.originals import Originals, same_bits
 from lib_optim.hosts.transforms import LiveTable, derive_table
 from lib_optim.plan.errors import HostChanged, HostError, MergeError
 
@@ -173,3 +173,19 @@ def test_a_restore_that_fails_says_so(table, base) -> None:
     with pytest.raises(HostError, match="reload the checkpoint"), session.live_weights() as live:
         live.write("te.square", torch.zeros(3, 3))
         session._originals._tensor = lambda key: torch.ones(3, 3)
+
+
+def test_the_file_is_asked_for_a_tensor_once(tmp_path: Path) -> None:
+    """safetensors leaves some bytes behind each time; over a long run of full-size models that is megabytes."""
+    live = torch.arange(6, dtype=torch.float16).reshape(2, 3)
+    save_file({"key": live}, str(tmp_path / "a.safetensors"))
+    originals = Originals(lambda key: live.clone(), lambda key: tensor_digest(live), tmp_path / "a.safetensors")
+    originals.watch(["key"])
+    originals.capture("key")
+    asked: list[str] = []
+    file = originals._file
+    originals._file = type("File", (), {"get_tensor": lambda self, key: asked.append(key) or file.get_tensor(key)})()
+    for _ in range(3):
+        assert torch.equal(originals.value("key"), live)
+    originals.close()
+    assert not asked, "capture had asked"
