@@ -85,13 +85,18 @@ class Rig:
 
     def end(self, *, state: str = "finished", errors: int | None = 0) -> dict[str, Any]:
         """Wait for the end of the run; check how it ended."""
-        self.until(lambda: self.manager.wait(0.005) or self.snapshot()["state"] == "paused", "the end")
+        self.until(lambda: self.manager.wait(0.005) or self._paused(), "the end")
         assert not self.manager.active, (self.snapshot()["sentence"], self.snapshot()["errors"])
         snapshot = self.snapshot()
         assert snapshot["state"] == state, (snapshot["sentence"], snapshot["errors"])
         if errors is not None:
             assert len(snapshot["errors"]) == errors, snapshot["errors"]
         return snapshot
+
+    def _paused(self) -> bool:
+        """Whether the run waits for Continue; just after Continue its state is still "paused" for a moment."""
+        worker = self.manager._worker
+        return worker is not None and worker.control.pausing and self.snapshot()["state"] == "paused"
 
     def snapshot(self) -> dict[str, Any]:
         return self.manager.snapshot()

@@ -171,6 +171,9 @@ class HostHold:
         """
         try:
             self.end_turn()
+        except HostChanged as error:
+            _log.warning("Nothing to put back: %s", error)
+            self.lost()
         finally:  # what could not be put back is read from its file
             self._restore()
 
