@@ -11,9 +11,11 @@ UNet and text encoder.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lib_optim.hosts.standalone.narrow_layout import CLIP, LATENT, UNET, VAE, NarrowLayout, Shape
 
 if TYPE_CHECKING:
     import torch
@@ -22,14 +24,9 @@ __all__ = ["make_random_checkpoints"]
 
 _NAMES = ("random-a.safetensors", "random-b.safetensors")
 
-_UNET, _CLIP, _VAE = "model.diffusion_model.", "cond_stage_model.transformer.text_model.", "first_stage_model."
-_WIDTHS = (32, 64, 128, 128)  # of the UNet's and the VAE's levels
-_CONTEXT, _TIME, _LATENT = 64, 128, 4
-_CLIP_LAYERS, _VOCABULARY, _POSITIONS = 12, 49408, 77
-_SHARED = {_UNET: 0.95, _CLIP: 0.99, _VAE: 1.0}  # correlation of the second checkpoint with the first
-_CARRIED = 2 * _LATENT  # channels of the UNet's way through: the input, and the input negated
-
-Shape = tuple[int, ...]
+_LAYOUT = NarrowLayout(unet=(32, 64, 128, 128), vae=(32, 64, 128, 128), context=64)
+_SHARED = {UNET: 0.95, CLIP: 0.99, VAE: 1.0}  # correlation of the second checkpoint with the first
+_CARRIED = 2 * LATENT  # channels of the UNet's way through: the input, and the input negated
 
 
 def make_random_checkpoints(folder: Path) -> tuple[Path, ...]:
@@ -52,8 +49,8 @@ def _tensors(variant: int) -> dict[str, torch.Tensor]:
     first, other = torch.Generator().manual_seed(20240501), torch.Generator().manual_seed(977 + variant)
     palette = torch.Generator().manual_seed(4)
     tensors = {}
-    for key, shape in sorted(_shapes().items()):
-        value = _initial(key, shape, palette if key.startswith(_VAE) else first)
+    for key, shape in sorted(_LAYOUT.shapes().items()):
+        value = _initial(key, shape, palette if key.startswith(VAE) else first)
         shared = next(share for prefix, share in _SHARED.items() if key.startswith(prefix))
         if variant and shared < 1:
             centre = _centre(key)
@@ -61,147 +58,6 @@ def _tensors(variant: int) -> dict[str, torch.Tensor]:
             value = centre + shared * (value - centre) + math.sqrt(1 - shared**2) * (fresh - centre)
         tensors[key] = _with_path(key, value).to(torch.float16).contiguous()
     return tensors
-
-
-def _shapes() -> dict[str, Shape]:
-    """Return key to shape: Stable Diffusion 1 in LDM names, narrow."""
-    return {**dict(_clip()), **dict(_vae()), **dict(_unet())}
-
-
-def _both(key: str, *weight: int) -> Iterator[tuple[str, Shape]]:
-    yield f"{key}.weight", weight
-    yield f"{key}.bias", weight[:1]
-
-
-def _clip() -> Iterator[tuple[str, Shape]]:
-    width = _CONTEXT
-    yield f"{_CLIP}embeddings.token_embedding.weight", (_VOCABULARY, width)
-    yield f"{_CLIP}embeddings.position_embedding.weight", (_POSITIONS, width)
-    for i in range(_CLIP_LAYERS):
-        layer = f"{_CLIP}encoder.layers.{i}"
-        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            yield from _both(f"{layer}.self_attn.{name}", width, width)
-        yield from _both(f"{layer}.layer_norm1", width)
-        yield from _both(f"{layer}.layer_norm2", width)
-        yield from _both(f"{layer}.mlp.fc1", 4 * width, width)
-        yield from _both(f"{layer}.mlp.fc2", width, 4 * width)
-    yield from _both(f"{_CLIP}final_layer_norm", width)
-
-
-def _vae() -> Iterator[tuple[str, Shape]]:
-    top, bottom = _WIDTHS[0], _WIDTHS[-1]
-    yield from _both(f"{_VAE}encoder.conv_in", top, 3, 3, 3)
-    width = top
-    for i, out in enumerate(_WIDTHS):
-        for j in range(2):
-            yield from _vae_resnet(f"{_VAE}encoder.down.{i}.block.{j}", width, out)
-            width = out
-        if i < len(_WIDTHS) - 1:
-            yield from _both(f"{_VAE}encoder.down.{i}.downsample.conv", width, width, 3, 3)
-    yield from _vae_middle(f"{_VAE}encoder.mid", bottom)
-    yield from _both(f"{_VAE}encoder.norm_out", bottom)
-    yield from _both(f"{_VAE}encoder.conv_out", 2 * _LATENT, bottom, 3, 3)
-    yield from _both(f"{_VAE}quant_conv", 2 * _LATENT, 2 * _LATENT, 1, 1)
-    yield from _both(f"{_VAE}post_quant_conv", _LATENT, _LATENT, 1, 1)
-    yield from _both(f"{_VAE}decoder.conv_in", bottom, _LATENT, 3, 3)
-    yield from _vae_middle(f"{_VAE}decoder.mid", bottom)
-    for i, out in reversed(list(enumerate(_WIDTHS))):
-        for j in range(3):
-            yield from _vae_resnet(f"{_VAE}decoder.up.{i}.block.{j}", width, out)
-            width = out
-        if i > 0:
-            yield from _both(f"{_VAE}decoder.up.{i}.upsample.conv", width, width, 3, 3)
-    yield from _both(f"{_VAE}decoder.norm_out", top)
-    yield from _both(f"{_VAE}decoder.conv_out", 3, top, 3, 3)
-
-
-def _vae_middle(key: str, width: int) -> Iterator[tuple[str, Shape]]:
-    yield from _vae_resnet(f"{key}.block_1", width, width)
-    yield from _both(f"{key}.attn_1.norm", width)
-    for name in ("q", "k", "v", "proj_out"):
-        yield from _both(f"{key}.attn_1.{name}", width, width, 1, 1)
-    yield from _vae_resnet(f"{key}.block_2", width, width)
-
-
-def _vae_resnet(key: str, width: int, out: int) -> Iterator[tuple[str, Shape]]:
-    yield from _both(f"{key}.norm1", width)
-    yield from _both(f"{key}.conv1", out, width, 3, 3)
-    yield from _both(f"{key}.norm2", out)
-    yield from _both(f"{key}.conv2", out, out, 3, 3)
-    if width != out:
-        yield from _both(f"{key}.nin_shortcut", out, width, 1, 1)
-
-
-def _unet() -> Iterator[tuple[str, Shape]]:
-    top, bottom = _WIDTHS[0], _WIDTHS[-1]
-    yield from _both(f"{_UNET}time_embed.0", _TIME, top)
-    yield from _both(f"{_UNET}time_embed.2", _TIME, _TIME)
-    yield from _both(f"{_UNET}input_blocks.0.0", top, _LATENT, 3, 3)
-    block, width = 1, top
-    for i, out in enumerate(_WIDTHS):
-        attention = i < len(_WIDTHS) - 1
-        for _ in range(2):
-            yield from _unet_block(f"{_UNET}input_blocks.{block}", width, out, attention)
-            width, block = out, block + 1
-        if attention:
-            yield from _both(f"{_UNET}input_blocks.{block}.0.op", width, width, 3, 3)
-            block += 1
-    yield from _unet_resnet(f"{_UNET}middle_block.0", bottom, bottom)
-    yield from _unet_attention(f"{_UNET}middle_block.1", bottom)
-    yield from _unet_resnet(f"{_UNET}middle_block.2", bottom, bottom)
-    skips = list(_skip_widths())
-    block = 0
-    for i, out in reversed(list(enumerate(_WIDTHS))):
-        attention = i < len(_WIDTHS) - 1
-        for j in range(3):
-            yield from _unet_block(f"{_UNET}output_blocks.{block}", width + skips.pop(), out, attention)
-            width = out
-            if i > 0 and j == 2:
-                yield from _both(f"{_UNET}output_blocks.{block}.{1 + attention}.conv", width, width, 3, 3)
-            block += 1
-    yield from _both(f"{_UNET}out.0", top)
-    yield from _both(f"{_UNET}out.2", _LATENT, top, 3, 3)
-
-
-def _skip_widths() -> Iterator[int]:
-    """Channels of each input block's output, which the output blocks take in reverse order."""
-    yield _WIDTHS[0]
-    for i, width in enumerate(_WIDTHS):
-        yield from (width, width)
-        if i < len(_WIDTHS) - 1:
-            yield width
-
-
-def _unet_block(key: str, width: int, out: int, attention: bool) -> Iterator[tuple[str, Shape]]:
-    yield from _unet_resnet(f"{key}.0", width, out)
-    if attention:
-        yield from _unet_attention(f"{key}.1", out)
-
-
-def _unet_resnet(key: str, width: int, out: int) -> Iterator[tuple[str, Shape]]:
-    yield from _both(f"{key}.in_layers.0", width)
-    yield from _both(f"{key}.in_layers.2", out, width, 3, 3)
-    yield from _both(f"{key}.emb_layers.1", out, _TIME)
-    yield from _both(f"{key}.out_layers.0", out)
-    yield from _both(f"{key}.out_layers.3", out, out, 3, 3)
-    if width != out:
-        yield from _both(f"{key}.skip_connection", out, width, 1, 1)
-
-
-def _unet_attention(key: str, width: int) -> Iterator[tuple[str, Shape]]:
-    yield from _both(f"{key}.norm", width)
-    yield from _both(f"{key}.proj_in", width, width, 1, 1)
-    inner = f"{key}.transformer_blocks.0"
-    for name, context in (("attn1", width), ("attn2", _CONTEXT)):
-        yield f"{inner}.{name}.to_q.weight", (width, width)
-        yield f"{inner}.{name}.to_k.weight", (width, context)
-        yield f"{inner}.{name}.to_v.weight", (width, context)
-        yield from _both(f"{inner}.{name}.to_out.0", width, width)
-    yield from _both(f"{inner}.ff.net.0.proj", 8 * width, width)
-    yield from _both(f"{inner}.ff.net.2", width, 4 * width)
-    for name in ("norm1", "norm2", "norm3"):
-        yield from _both(f"{inner}.{name}", width)
-    yield from _both(f"{key}.proj_out", width, width, 1, 1)
 
 
 # --- weights -------------------------------------------------------------------------------------------------------
@@ -226,7 +82,7 @@ def _is_norm(key: str) -> bool:
 
 def _centre(key: str) -> float:
     """The mean of a tensor's values."""
-    if key == f"{_CLIP}final_layer_norm.bias":
+    if key == f"{CLIP}final_layer_norm.bias":
         return 0.5  # emphasis divides by the mean of the output, which must not be 0
     return 1.0 if _is_norm(key) and key.endswith(".weight") else 0.0
 
@@ -238,11 +94,11 @@ def _initial(key: str, shape: Shape, generator: torch.Generator) -> torch.Tensor
     if _is_norm(key):
         return _centre(key) + 0.1 * value
     if len(shape) == 1:
-        return (0.03 if key.startswith(_VAE) else 0.1) * value
+        return (0.03 if key.startswith(VAE) else 0.1) * value
     if "embedding" in key:
         return value * (0.5 if "position" in key else 1.0)
     gain = next((gain for mark, gain in _GAINS.items() if mark in key), 1.0)
-    if key.startswith(_VAE) and shape[-1] == 3:
+    if key.startswith(VAE) and shape[-1] == 3:
         return _vae_kernels(key, gain * value / math.sqrt(shape[1]))
     return gain * value / math.sqrt(math.prod(shape[1:]))
 
@@ -252,7 +108,7 @@ def _vae_kernels(key: str, kernels: torch.Tensor) -> torch.Tensor:
     import torch
 
     centres = kernels[:, :, 1, 1].clone()
-    if key == f"{_VAE}decoder.conv_out.weight":
+    if key == f"{VAE}decoder.conv_out.weight":
         common = 0.4 * centres.mean(dim=0, keepdim=True) * math.sqrt(len(centres))
         centres = 0.85 * centres + common  # red, green and blue have something in common: brightness
         centres = centres - centres.mean(dim=1, keepdim=True)  # grey on average
@@ -269,15 +125,15 @@ def _with_path(key: str, value: torch.Tensor) -> torch.Tensor:
     """Lay the path through the UNet: in, along the last skip connection, past the last block, and out."""
     import torch
 
-    n, eye = _CARRIED, torch.eye(_LATENT)
-    name = key.removeprefix(_UNET)
+    n, eye = _CARRIED, torch.eye(LATENT)
+    name = key.removeprefix(UNET)
     last = "output_blocks.11."
     if name == "input_blocks.0.0.weight":
         value[:n] = 0
         value[:n, :, 1, 1] = torch.cat([eye, -eye])
     elif name == f"{last}0.skip_connection.weight":
         value[:n] = 0
-        value[:n, _WIDTHS[0] : _WIDTHS[0] + n, 0, 0] = torch.eye(n)
+        value[:n, _LAYOUT.unet[0] : _LAYOUT.unet[0] + n, 0, 0] = torch.eye(n)
     elif name in ("out.0.weight", "out.0.bias"):
         value[:n] = 1 if name.endswith("weight") else 0
     elif name == "out.2.weight":
@@ -295,7 +151,7 @@ def _with_path(key: str, value: torch.Tensor) -> torch.Tensor:
 
 def _deepen(block: int, weight: torch.Tensor) -> None:
     """Let an output block hear more of what comes from below, and less of what comes across."""
-    across = list(_skip_widths())[-1 - block]
+    across = list(_LAYOUT.skip_widths())[-1 - block]
     below, beside = (1.2, 0.9) if block < 3 else (1.3, 0.7)
     weight[:, :-across] *= below
     weight[:, -across:] *= beside

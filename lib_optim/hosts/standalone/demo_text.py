@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from lib_optim.hosts.standalone.demo_layout import CLIP, CONTEXT, POSITIONS, demo_shapes
+from lib_optim.hosts.standalone.demo_layout import CONTEXT, demo_shapes
+from lib_optim.hosts.standalone.narrow_layout import CLIP, POSITIONS
 
 if TYPE_CHECKING:
     import torch
