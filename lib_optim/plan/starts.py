@@ -80,17 +80,19 @@ def start_values(point: StartPoint, space: Space, blocks: BlockMap) -> dict[str,
             value = parameter.default
         if value is None or not parameter.bound.contains(value):
             what = "no default" if wanted is None else f"{wanted:.4g}"
-            problems.append(
-                _problem(
-                    f"The start '{point.name}' gives {parameter.name} {what}, which lies outside {parameter.bound}; "
-                    "widen that range or remove the start."
-                )
-            )
+            problems.append(_outside(point, parameter, what))
         else:
             values[parameter.name] = value
     if problems:
         raise PlanError(problems)
     return values
+
+
+def _outside(point: StartPoint, parameter: Parameter, what: str) -> Problem:
+    return _problem(
+        f"The start '{point.name}' gives {parameter.name} {what}, which lies outside {parameter.bound}; widen that "
+        "range or remove the start."
+    )
 
 
 def _by_name(point: StartPoint, space: Space) -> dict[str, Value]:
@@ -104,12 +106,7 @@ def _by_name(point: StartPoint, space: Space) -> dict[str, Value]:
             value = parameter.bound.nearest(float(given))
         if value is None or not parameter.bound.contains(value):
             what = "no value" if given is None else repr(given)
-            problems.append(
-                _problem(
-                    f"The start '{point.name}' gives {parameter.name} {what}, which lies outside {parameter.bound}; "
-                    "widen that range or remove the start."
-                )
-            )
+            problems.append(_outside(point, parameter, what))
         else:
             values[parameter.name] = value
     if problems:

@@ -7,12 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lib_optim.plan.errors import ScorerError
 from lib_optim.plan.payload import ImageJob
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["ImageContext", "OptionRow", "Progress", "Scorer", "ScorerRow", "WeightFile", "context_of", "image_label"]
+__all__ = [
+    "ImageContext",
+    "OptionRow",
+    "Progress",
+    "Scorer",
+    "ScorerRow",
+    "WeightFile",
+    "context_of",
+    "image_label",
+    "refuse_options",
+]
 
 Progress = Callable[[str], None]
 """Takes one sentence for the user (loading, downloading 12 of 1790 MB)."""
@@ -44,6 +55,12 @@ class ImageContext:
 def context_of(job: ImageJob) -> ImageContext:
     """Return the context of the image that `job` asks for."""
     return ImageContext(job.payload.name, job.seed, job.index)
+
+
+def refuse_options(scorer: str, options: Mapping[str, Any]) -> None:
+    """Raise `ScorerError` if `options` holds any: for scorers that have none."""
+    if options:
+        raise ScorerError(f"The scorer '{scorer}' has no option '{next(iter(options))}'; remove it.")
 
 
 def image_label(position: int, contexts: Sequence[ImageContext] | None) -> str:

@@ -21,7 +21,7 @@ from PIL import Image
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.plan.payload import ImageJob
-from lib_optim.scoring.base import ImageContext, Progress, image_label
+from lib_optim.scoring.base import ImageContext, Progress, image_label, refuse_options
 from lib_optim.scoring.demo_words import VOCABULARY, words_of
 from lib_optim.scoring.pixels import rgb
 from lib_optim.scoring.prompts import scoring_text
@@ -143,8 +143,7 @@ def build(options: Mapping[str, Any], models_dir: Any) -> DemoScorer:
         ScorerError: An option was given.
     """
     del models_dir
-    if options:
-        raise ScorerError(f"The scorer 'demo' has no option '{next(iter(options))}'; remove it.")
+    refuse_options("demo", options)
     return DemoScorer()
 
 

@@ -29,8 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib_optim.plan.errors import ScorerError
-from lib_optim.scoring.base import ImageContext, Progress, image_label
+from lib_optim.scoring.base import ImageContext, Progress, image_label, refuse_options
 from lib_optim.scoring.pixels import unit_pixels
 
 if TYPE_CHECKING:
@@ -69,8 +68,7 @@ def build(options: Mapping[str, Any], models_dir: Any) -> TechnicalScorer:
         ScorerError: An option was given.
     """
     del models_dir
-    if options:
-        raise ScorerError(f"The scorer 'technical' has no option '{next(iter(options))}'; remove it.")
+    refuse_options("technical", options)
     return TechnicalScorer()
 
 

@@ -154,9 +154,8 @@ def test_files_for_people_that_cannot_be_written_end_no_run(rig: Rig, monkeypatc
     assert len(rig.folder_of().trials_csv.read_text().splitlines()) == 4
 
 
-def test_a_restore_that_fails_for_good_is_mended_by_loading_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The originals cannot be written back: the run pauses, and the host reads the model from its file."""
-    monkeypatch.setattr(StandaloneHost, "others_waiting", lambda _: True)  # so that they are, after each trial
+def originals_cannot_be_written(rig: Rig, patch: pytest.MonkeyPatch) -> None:
+    """From the first image on, until `patch` is undone."""
     put = TableWeights.put
     broken: list[int] = []
 
@@ -166,7 +165,13 @@ def test_a_restore_that_fails_for_good_is_mended_by_loading_again(rig: Rig, monk
         put(self, key, tensor)
 
     rig.hook("generate", lambda *_: broken.append(1))
-    monkeypatch.setattr(TableWeights, "put", refuse)
+    patch.setattr(TableWeights, "put", refuse)
+
+
+def test_a_restore_that_fails_for_good_is_mended_by_loading_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The originals cannot be written back: the run pauses, and the host reads the model from its file."""
+    monkeypatch.setattr(StandaloneHost, "others_waiting", lambda _: True)  # so that they are, after each trial
+    originals_cannot_be_written(rig, monkeypatch)
     rig.manager.start(rig.plan())
     snapshot = rig.until_state("paused")
     assert rig.trials()[0]["state"] == "failed"
@@ -181,16 +186,7 @@ def test_a_restore_that_fails_for_good_is_mended_by_loading_again(rig: Rig, monk
 
 
 def test_a_restore_that_fails_at_the_end_is_mended_by_loading_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    put = TableWeights.put
-    broken: list[int] = []
-
-    def refuse(self: TableWeights, key: str, tensor: torch.Tensor) -> None:
-        if broken:
-            raise RuntimeError(BOOM)
-        put(self, key, tensor)
-
-    rig.hook("generate", lambda *_: broken.append(1))
-    monkeypatch.setattr(TableWeights, "put", refuse)
+    originals_cannot_be_written(rig, monkeypatch)
     rig.manager.start(rig.plan())
     snapshot = rig.end(state="failed", errors=1)
     assert rig.states() == ["complete"] * 2
