@@ -287,7 +287,7 @@ class RunManager:
         """Wait until no worker is alive; return whether that is so."""
         worker = self._worker
         if worker is not None:
-            worker.ended.wait(timeout)
+            worker.wait(timeout)
         return not self.active
 
     def close(self, timeout: float = 60.0) -> None:

@@ -50,7 +50,7 @@ class RunWorker:
         self.context = context
         self.control, self.history, self.hold, self.view = context.control, context.history, context.hold, context.view
         self.book, self.folder = context.book, context.folder
-        # Not the thread's own join(): a Ctrl+C during it marks a running thread as ended (Python 3.8 to 3.12).
+        # Not the thread's own join() alone: a Ctrl+C during it marks a running thread as ended (Python 3.8 to 3.12).
         self.ended = threading.Event()
         self._at_end: list[Callable[[], None]] = []
         self._failures = 0  # in a row
@@ -67,6 +67,15 @@ class RunWorker:
         except RuntimeError:
             self._close()
             raise
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait up to `timeout` seconds until the thread has ended; return whether it has."""
+        if not self.ended.wait(timeout):
+            return False
+        # It still frees what it held (tensors): Python ends such a thread inside torch's code, which aborts the program.
+        if self._thread is not threading.current_thread() and self._thread.is_alive():
+            self._thread.join()
+        return True
 
     # --- the thread -------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from lib_optim.plan.errors import RunError
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.run_plan import Budget
 from lib_optim.run.manager import RunManager
+from lib_optim.run.worker import RunWorker
 from tests.rig import Rig, payload
 
 
@@ -312,3 +313,19 @@ def test_many_clicks_from_many_threads(rig: Rig) -> None:
     assert slowest < 2
     assert rig.states().count("complete") == 4
     assert rig.has_originals()
+
+
+def test_the_end_is_waited_for_until_the_thread_has_freed_what_it_held(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python ends a thread that outlives the program in the middle of torch's code, which aborts the program."""
+    close = RunWorker._close
+
+    def slow(worker: RunWorker, *last_words: Callable[[], object]) -> None:
+        close(worker, *last_words)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(RunWorker, "_close", slow)
+    rig.manager.start(rig.plan(budget=Budget(1)))
+    assert rig.manager.wait(60)
+    assert not any(thread.name.startswith("optim ") for thread in threading.enumerate())
