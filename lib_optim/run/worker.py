@@ -72,7 +72,7 @@ class RunWorker:
         """Wait up to `timeout` seconds until the thread has ended; return whether it has."""
         if not self.ended.wait(timeout):
             return False
-        # It still frees what it held: Python ends such a thread in the middle of torch's code, which aborts the program.
+        # It still frees what it held, and Python ends such a thread in the middle of torch's code, which aborts it all.
         if self._thread is not threading.current_thread() and self._thread.is_alive():
             self._thread.join()
         return True
