@@ -19,9 +19,10 @@ from lib_optim.merging.mecha import sd_mecha
 from lib_optim.merging.methods import MethodRow
 from lib_optim.merging.recipe import build_recipe
 from lib_optim.merging.residents import Residents
+from lib_optim.merging.results import PRECISIONS, Results, torch_dtype
 from lib_optim.merging.selfcheck import disagreement
 from lib_optim.merging.sinks import PlacedSink
-from lib_optim.merging.sources import Source, all_finite, largest_of
+from lib_optim.merging.sources import Source, largest_of
 from lib_optim.merging.threads import in_threads
 from lib_optim.plan.bounds import Value
 from lib_optim.plan.errors import Interrupted, MergeError, OptimError
@@ -83,6 +84,7 @@ class Engine:
         self._row, self._sources, self._config, self._names, self._blocks = row, sources, config, names, blocks
         self._paths = [source.path for source in sources]
         self._space, self._seed, self._precision = space, seed, precision
+        self._results = Results(precision, sources[0].shape, self._failed)
         self._device = torch.empty(0, device=device).device  # with its number, as tensors name it
         self._program = Program(self._load, self._device)
         self._largest: dict[tuple[int, str], float] = {}
@@ -113,6 +115,12 @@ class Engine:
     def stream(
         self, tables: Tables, keys: Sequence[str], cancelled: Callable[[], bool] | None
     ) -> Iterator[tuple[str, torch.Tensor]]:
+        for key, result in self._stream(tables, keys, cancelled):
+            yield self._names[key], self._results.checked(key, result)
+
+    def _stream(
+        self, tables: Tables, keys: Sequence[str], cancelled: Callable[[], bool] | None
+    ) -> Iterator[tuple[str, Any]]:
         if self._compiled is None:
             results = self._merge_slowly(tables.assignment, keys)
         else:
@@ -122,7 +130,7 @@ class Engine:
             item = next(results, None)
             if item is None:
                 return
-            yield self._names[item[0]], self._checked(*item)
+            yield item
 
     def _merged(self, compiled: CompiledRecipe, key: str, tables: Tables) -> Any:
         import torch
@@ -146,13 +154,14 @@ class Engine:
         live: PlacedSink,
         cancelled: Callable[[], bool] | None,
         written: list[str],
-    ) -> list[str]:
-        """Write what can be computed straight into the sink's memory; append its names to `written`, return the rest.
+    ) -> None:
+        """Write into the sink's memory; append the names to `written`.
 
-        That a result is finite follows from the models' largest values, so that no pass over it is needed.
+        What is linear is computed straight into it. That a result is finite follows there from the models' largest
+        values, so that no pass over it is needed.
         """
         rest: list[str] = []
-        rounded = _torch_dtype(self._precision)
+        rounded = torch_dtype(self._precision)
 
         def work() -> Iterator[Callable[[], None]]:
             for key in keys:
@@ -171,11 +180,13 @@ class Engine:
                         task()
 
         in_threads(work(), live.guard)
-        return rest
+        for key, result in self._stream(tables, rest, cancelled):
+            self._results.put(key, self._names[key], result, live)
+            written.append(self._names[key])
 
     def _can_fill(self, place: torch.Tensor, piece: Piece) -> bool:
-        able = place.dtype in map(_torch_dtype, ("fp16", "bf16", "fp32"))
-        return able and piece.fits(place.dtype, _torch_dtype(self._precision))
+        able = place.dtype in map(torch_dtype, PRECISIONS)
+        return able and piece.fits(place.dtype, torch_dtype(self._precision))
 
     def _fill(self, piece: Piece, place: torch.Tensor, rounded: torch.dtype) -> None:
         assert self._direct is not None
@@ -209,7 +220,7 @@ class Engine:
                 and key not in self._adjusted
                 and self._direct.keeps_equals(searched)
                 and all(other.dtype == first.dtype and torch.equal(other, first) for other in others)
-                and torch.equal(first.to(_torch_dtype(self._precision)).to(first.dtype), first)
+                and torch.equal(first.to(torch_dtype(self._precision)).to(first.dtype), first)
             )
         return self._equals[key]
 
@@ -244,22 +255,6 @@ class Engine:
                 if key not in merged:
                     raise self._failed(key, "sd-mecha gave no result for it")
                 yield key, merged.pop(key)
-
-    def _checked(self, key: str, tensor: Any) -> torch.Tensor:
-        """Return a result in the shape of the base's tensor, known to be finite."""
-        shape = self._sources[0].shape(key)
-        if tuple(tensor.shape) != shape:
-            if tensor.numel() != self._sources[0].view(key).numel():
-                raise self._failed(key, f"the result has the shape {tuple(tensor.shape)} instead of {shape}")
-            tensor = tensor.reshape(shape)  # some methods make a row of one from a single number
-        if not all_finite(tensor):
-            raise self._failed(key, "the result holds NaN or infinity; narrow the bounds or choose another method")
-        if self._precision == "fp32":
-            return tensor
-        rounded = tensor.to(_torch_dtype(self._precision)).to(tensor.dtype)
-        if not all_finite(rounded):
-            raise self._failed(key, f"the result is too large for {self._precision}; save in another precision")
-        return rounded
 
     def _failed(self, key: str, reason: str) -> MergeError:
         name = self._sources[0].names[key]
@@ -315,12 +310,6 @@ _WORTH_A_THREAD = 1 << 16  # elements; handing over less takes longer than the w
 def _stop_if(cancelled: Callable[[], bool] | None) -> None:
     if cancelled is not None and cancelled():
         raise Interrupted("The merge was cancelled.")
-
-
-def _torch_dtype(precision: str) -> torch.dtype:
-    import torch
-
-    return {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[precision]
 
 
 def _words(error: Exception) -> str:

@@ -182,10 +182,11 @@ class Merger:
         written: list[str] = []
         self._last = None
         if isinstance(live, PlacedSink):
-            keys = way.engine.write_in_place(tables, keys, live, cancelled, written)
-        for name, tensor in way.engine.stream(tables, keys, cancelled):
-            live.write(name, tensor)
-            written.append(name)
+            way.engine.write_in_place(tables, keys, live, cancelled, written)
+        else:
+            for name, tensor in way.engine.stream(tables, keys, cancelled):
+                live.write(name, tensor)
+                written.append(name)
         self._last = (weakref.ref(live), way, tables)
         tensors = self._sources[0].header.tensors
         mine = set(self._names.values())
