@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from tests.storages import KINDS, Server, start
 
 if TYPE_CHECKING:
     from tests.rig import Rig
@@ -74,3 +78,24 @@ def rig(make_rig: Callable[..., Rig]) -> Rig:
     made = make_rig()
     made.host.choose(made.checkpoint("demo-a"))
     return made
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Callable[[str], Server]]:
+    """The session's own server of a kind; skips where there is none."""
+    running: dict[str, Server] = {}
+    with contextlib.ExitStack() as stack:
+
+        def get(kind: str) -> Server:
+            if kind not in running:
+                running[kind] = stack.enter_context(start(kind))
+            return running[kind]
+
+        yield get
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, server: Callable[[str], Server], tmp_path: Path) -> tuple[str, str]:
+    """The URL of a storage of each kind, and the name of a study that is not in it yet."""
+    url = f"sqlite:///{tmp_path / 'study.db'}" if request.param == "sqlite" else server(request.param).url
+    return url, uuid.uuid4().hex

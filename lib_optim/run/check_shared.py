@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from lib_optim.plan.errors import Problem
+from lib_optim.plan.errors import Problem, StoreError
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.run_plan import RunPlan
 from lib_optim.plan.scorers import MANUAL
+from lib_optim.search.shared_storage import Address
 
 __all__ = ["shared_problems"]
 
@@ -26,11 +27,16 @@ def shared_problems(plan: RunPlan) -> Iterator[Problem]:
     if "://" not in shared.url or scheme not in _SCHEMES:
         yield Problem(
             "shared.url",
-            f"'{shared.url.partition('@')[2] or shared.url}' is no URL of a shared study; write sqlite:///file.db, "
+            f"'{shared.url.rpartition('@')[2]}' is no URL of a shared study; write sqlite:///file.db, "
             f"postgresql://…, mysql://… or grpc://host:port.{did_you_mean(scheme, _SCHEMES)}",
         )
     elif scheme == "grpc" and not _has_port(shared.url):
         yield Problem("shared.url", "The gRPC proxy's URL needs a port, such as grpc://localhost:13000.")
+    else:
+        try:
+            Address(shared.url)
+        except StoreError as error:
+            yield Problem("shared.url", str(error))
     if not shared.name.strip():
         yield Problem("shared.name", "The shared study has no name; give it one, the same for all workers.")
     if not 1 <= shared.patience <= 86400:

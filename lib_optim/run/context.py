@@ -61,7 +61,7 @@ class RunContext:
         self.hold = HostHold(host, self.control)
         self.passes = Passes(resolved.plan, store, trials)
         self.book = ScoreBook(self.passes, store, view, self.control, scorers_dir)
-        self.team = Team(resolved.plan.shared, store) if resolved.plan.shared.url else None
+        self.team = Team(resolved.plan.shared, store, self._away) if resolved.plan.shared.url else None
         self.history = History(resolved, folder, store, view, self.book, self.passes, self.recipe, self.team)
         self.trials_since_start = 0
         self.merging = threading.Lock()  # the merger holds the values of one trial at a time
@@ -114,6 +114,10 @@ class RunContext:
         self.store.put_image(record)
         self.view.put_image(record)
         self.book.add_image(record, image)
+
+    def _away(self, why: str) -> bool:
+        self.say("running", why)
+        return not self.control.stopping
 
     def report_progress(self) -> None:
         """Show in the host's own progress bar where the run stands."""

@@ -41,13 +41,18 @@ class Team:
     worker showed no sign of life for `SharedSpec.patience` seconds is queued again for all, and what the lost worker
     makes of it after all is not counted.
 
+    A study that is away is asked again for the patience; then `StoreError` ends the run, which loses nothing: a resume
+    publishes what the others have not learnt.
+
     Args:
         spec: Where the study is.
         store: The worker's own record.
+        away: Told why, each time that the study did not answer; whether to try again.
     """
 
-    def __init__(self, spec: SharedSpec, store: Store) -> None:
+    def __init__(self, spec: SharedSpec, store: Store, away: Callable[[str], bool] = lambda _: True) -> None:
         self._spec = spec
+        self._told = away
         self._worker = store.note("worker") or f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         store.set_note("worker", self._worker)
         self._study: SharedStudy | None = None
@@ -62,7 +67,7 @@ class Team:
         Raises:
             StoreError: The study cannot be reached, or is about something else; one sentence.
         """
-        self._study = SharedStudy(self._spec.url, self._spec.name)
+        self._study = SharedStudy(self._spec.url, self._spec.name, self._away)
         data = plan.to_json()
         about = {name: data[name] for name in _SAME}
         about["models"] = [model.sha256 for model in plan.models]
@@ -174,6 +179,13 @@ class Team:
         }  # fmt: skip
         return self._joined.end(shared_id, result, trial.value if trial.state == "complete" else None)
 
+    def _away(self, why: str, seconds: float) -> bool:
+        self._seen.clear()  # nobody could show a sign of life meanwhile
+        if threading.current_thread() is self._thread:
+            return False  # the next beat is the next try
+        _log.warning("%s", why)
+        return seconds < self._spec.patience and self._told(f"{why} Trying again …")
+
     # --- who is alive ------------------------------------------------------------------------------------
 
     def _keep(self, shared_id: int) -> None:
@@ -204,7 +216,7 @@ class Team:
             elif now - since > self._spec.patience:
                 who = shared.content.get("worker", "unknown")
                 reason = f"Its worker ({who}) showed no sign of life for {self._spec.patience:g} s."
-                if self._joined.end(shared.id, {"state": "failed", "reason": reason}, None) and shared.content:
+                if self._joined.bury(shared.id, reason) and shared.content:
                     again = {"values": shared.content["values"], "origin": f"requeued: {shared.number}"}
                     number = self._joined.queue({**again, "recipe": shared.content.get("recipe", "")})
                     _log.warning("Trial %d: %s It is trial %d now.", shared.number, reason, number)

@@ -1,4 +1,4 @@
-"""A worker of a shared study in a process of its own, to be killed: ``python -m tests.run.team_child FOLDER URL``.
+"""A worker of a shared study in a process of its own, to be killed: ``python -m tests.run.team_child FOLDER URL NAME``.
 
 Prints ``begun`` at its first image, and ``middle`` at the second image of its second trial, where it stays, alive.
 """
@@ -16,16 +16,16 @@ TRIALS = 7
 LOST = 4.0  # seconds without a beat
 
 
-def plan_of(models: Path, url: str) -> RunPlan:
+def plan_of(models: Path, url: str, name: str = "test") -> RunPlan:
     """Seven short trials for all workers together."""
     return make_plan(
         models, sampler=SamplerSpec("random", presets=("half", "all B")), budget=Budget(TRIALS),
-        shared=SharedSpec(url, "test", LOST), verify=VerifySpec(TRIALS),
+        shared=SharedSpec(url, name, LOST), verify=VerifySpec(TRIALS),
     )  # fmt: skip
 
 
 def main() -> None:
-    folder, url = Path(sys.argv[1]), sys.argv[2]
+    folder, url, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     rig = Rig(folder, folder)
     images = []
 
@@ -38,7 +38,7 @@ def main() -> None:
             time.sleep(1000)
 
     rig.hook("generate", hang)
-    rig.manager.start(plan_of(rig.models, url))
+    rig.manager.start(plan_of(rig.models, url, name))
     rig.manager.wait()
 
 

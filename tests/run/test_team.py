@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from lib_optim.run.view import RunView
 from lib_optim.search.shared_study import SharedStudy
 from tests.rig import PATIENCE, Rig, make_plan
 from tests.run.team_child import TRIALS, plan_of
+from tests.storages import SECRET, Server, start
 
 QUICK = 0.4  # seconds without a beat, between threads of this process
 
@@ -35,12 +37,12 @@ QUICK = 0.4  # seconds without a beat, between threads of this process
 class Worker:
     """A team member with a record of its own."""
 
-    def __init__(self, folder: Path, url: str, patience: float = QUICK) -> None:
+    def __init__(self, folder: Path, place: tuple[str, str], patience: float = QUICK) -> None:
         folder.mkdir(exist_ok=True)
         self.store = Store(folder / "run.db")
         if self.store.last_pass() is None:
             self.store.add_pass("{}")
-        self.team = Team(SharedSpec(url, "mine", patience), self.store)
+        self.team = Team(SharedSpec(*place, patience), self.store)
         self.known: set[int] = set()
 
     def join(self, plan: RunPlan, ended: Any = ()) -> Worker:
@@ -65,12 +67,11 @@ class Worker:
 
 
 @pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+def workers(tmp_path: Path, place: tuple[str, str]) -> Iterator[Callable[..., Worker]]:
     made: list[Worker] = []
-    url = f"sqlite:///{tmp_path / 'study.db'}"
 
     def make(name: str = "", patience: float = QUICK) -> Worker:
-        made.append(Worker(tmp_path / (name or f"worker{len(made)}"), url, patience))
+        made.append(Worker(tmp_path / (name or f"worker{len(made)}"), place, patience))
         return made[-1]
 
     yield make
@@ -127,7 +128,7 @@ def test_nobody_chooses_before_earlier_ones_have_said_what_they_try(workers: Cal
     assert [t.origin for t in others] == ["preset: half", "preset: all A"]
 
 
-def test_a_vanished_workers_trial_is_queued_again_once(workers: Callable[..., Worker]) -> None:
+def test_a_vanished_workers_trial_is_queued_again_once(workers: Callable[..., Worker], place: tuple[str, str]) -> None:
     dead, one, two = workers("dead").join(PLAN), workers().join(PLAN), workers().join(PLAN)
     trial = dead.try_(a=0.25)
     dead.close()
@@ -141,7 +142,7 @@ def test_a_vanished_workers_trial_is_queued_again_once(workers: Callable[..., Wo
     back = workers("dead").join(PLAN)
     assert not back.team.holds(0)
     assert not back.team.publish(complete(trial, 1.0), ())
-    assert [t.state for t in SharedStudy(one.team._spec.url, "mine").trials()] == ["failed", "running"]
+    assert [t.state for t in SharedStudy(*place).trials()] == ["failed", "running"]
 
 
 def test_a_slow_worker_is_not_a_dead_one(workers: Callable[..., Worker]) -> None:
@@ -192,22 +193,21 @@ def test_a_worker_with_another_plan_is_refused(
     workers: Callable[..., Worker], change: dict[str, Any], words: str
 ) -> None:
     workers().join(PLAN)
-    with pytest.raises(StoreError, match=f"'mine' is about something else: it has {words}"):
+    with pytest.raises(StoreError, match=f"is about something else: it has {words}"):
         workers().join(dataclasses.replace(PLAN, **change))
 
 
-def test_two_workers_one_killed_in_the_middle(make_rig: Callable[..., Rig], tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'study.db'}"
+def test_two_workers_one_killed_in_the_middle(make_rig: Callable[..., Rig], place: tuple[str, str]) -> None:
     rig, other = make_rig(), make_rig()
     rig.host.choose(rig.checkpoint("demo-a"))
-    with _child(other.folder, url) as child:
+    with _child(other.folder, *place) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"begun\n"
-        rig.manager.start(plan_of(rig.models, url))
+        rig.manager.start(plan_of(rig.models, *place))
         assert child.stdout.readline() == b"middle\n"
         child.send_signal(signal.SIGKILL)
         child.wait(30)
-    study = SharedStudy(url, "test")
+    study = SharedStudy(*place)
     rig.end(errors=None)
     shared = study.trials()
     killed = {t.content["worker"] for t in shared} - {rig.stored().worker}
@@ -263,6 +263,14 @@ def test_a_study_of_other_models_ends_the_run_with_a_sentence(rig: Rig, tmp_path
         (SharedSpec("study.db", "x"), "'study.db' is no URL of a shared study"),
         (SharedSpec("postgres://x", "x"), "Did you mean 'postgresql'?"),
         (SharedSpec("grpc://localhost", "x"), "needs a port"),
+        (
+            SharedSpec("postgresql://optim:gu3ss@rest@host/x", "x"),
+            "at postgresql://…@host/x has an @ or a /",
+        ),
+        (
+            SharedSpec("mysql://optim:$OPTIM_NOT_SET@host/x", "x"),
+            "names $OPTIM_NOT_SET, and",
+        ),
         (SharedSpec("sqlite:///x.db", " "), "has no name"),
         (SharedSpec("", "x"), "has no URL"),
         (SharedSpec("sqlite:///x.db", "x", 0.5), "must lie between 1 and 86400 s"),
@@ -292,10 +300,10 @@ class _Child:
             self.process.stdout.close()
 
 
-def _child(folder: Path, url: str) -> _Child:
+def _child(folder: Path, url: str, name: str) -> _Child:
     root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.run.team_child", str(folder), url],
+        [sys.executable, "-m", "tests.run.team_child", str(folder), url, name],
         cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     return _Child(process)
@@ -313,3 +321,81 @@ def test_the_images_of_another_worker_count_in_a_verification_by_their_scores(tm
         book.load(3)
         assert book.counting(3) == [0]
         book.close()
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql", "grpc"])
+def test_a_server_that_comes_back_in_time_is_waited_for(kind: str, tmp_path: Path) -> None:
+    with start(kind) as server, contextlib.ExitStack() as stack:
+        _must_stop(server)
+        one, two = (Worker(tmp_path / name, (server.url, "mine"), 20.0) for name in ("one", "two"))
+        stack.callback(one.close)
+        stack.callback(two.close)
+        trial, other = one.join(PLAN).try_(a=0.25), two.join(PLAN).try_(a=0.75)
+        assert one.arrivals() == []
+        server.end()
+        threading.Timer(2.0, server.begin).start()
+        assert one.team.publish(complete(trial, 0.75), [Score(0, 0, "technical", 0.5)])
+        (arrival,) = two.arrivals()
+        assert (arrival.trial.value, len(arrival.scores)) == (0.75, 1)
+        assert two.team.publish(complete(other, 0.5), ())  # nobody took it for dead, and its beat goes on
+        assert one.arrivals()[0].trial.value == 0.5
+
+
+def test_while_a_storage_is_away_nobody_is_taken_for_dead(workers: Callable[..., Worker]) -> None:
+    one, two = workers(patience=1.0).join(PLAN), workers(patience=60).join(PLAN)
+    two.try_(a=0.25)
+    assert one.arrivals() == []
+    time.sleep(1.2)
+    one.team._away("It does not answer.", 0.0)  # as the storage says
+    assert one.arrivals() == []
+    time.sleep(1.2)
+    assert [arrival.trial.state for arrival in one.arrivals() or one.arrivals()] == ["failed"]
+
+
+def test_a_server_that_stays_away_ends_the_run_and_loses_nothing(make_rig: Callable[..., Rig], tmp_path: Path) -> None:
+    """Optuna's proxy before a database; the other servers end the same way, and take a second to start."""
+    rig = make_rig()
+    with start("grpc") as server:
+        _must_stop(server)
+        plan = rig.plan(shared=SharedSpec(server.url, "mine", 2.0), budget=Budget(3))
+        images: list[object] = []
+
+        def stop_server(job: object, stamp: object) -> None:
+            images.append(job)
+            if len(images) == 4:
+                server.end()
+
+        rig.hook("generate", stop_server)
+        rig.manager.start(plan)
+        failed = rig.end(state="failed", errors=1)
+        assert "cannot be used: " in failed["sentence"]
+        assert "proxy" not in failed["sentence"]
+        assert [(t["state"], t["value"] is not None) for t in failed["trials"]] == [("complete", True)] * 2
+        server.begin()
+        rig.manager.resume(rig.manager.runs()[0]["folder"])
+        done = rig.end()
+        assert [t["value"] for t in done["trials"]][:2] == [t["value"] for t in failed["trials"]]
+        study = SharedStudy(server.url, "mine")
+        assert [t.value for t in study.trials()] == [t["value"] for t in done["trials"]]
+        assert len(images) == 6
+        study.close()
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_a_refused_password_ends_the_run_with_a_sentence_and_is_written_nowhere(
+    kind: str, rig: Rig, server: Callable[[str], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTIM_WRONG", "gu3ss:@/%41#")
+    rig.manager.start(plan_of(rig.models, server(kind).url.replace(SECRET, "OPTIM_WRONG")))
+    snapshot = rig.end(state="failed", errors=1)
+    assert "authentication failed" in snapshot["sentence"] or "Access denied" in snapshot["sentence"]
+    folder = rig.folder_of().plan.parent
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert {"log.txt", "plan.json", "run.db"} <= {file.name for file in files}
+    assert not [file.name for file in files if b"gu3ss" in file.read_bytes()]
+    assert rig.has_originals()
+
+
+def _must_stop(server: Server) -> None:
+    if not server.ours:
+        pytest.skip("needs a server that may be stopped; this one was given by its URL")
