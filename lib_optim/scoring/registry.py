@@ -10,6 +10,7 @@ from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.scorers import MANUAL
 from lib_optim.scoring import clipscore, demo, imagereward, similarity, technical
 from lib_optim.scoring.base import OptionRow, Scorer, ScorerRow
+from lib_optim.scoring.judges import JUDGES
 from lib_optim.scoring.user_scorers import USER_PREFIX, user_scorer_files
 
 __all__ = ["scorer_row", "scorer_rows"]
@@ -130,6 +131,7 @@ _ROWS: tuple[ScorerRow, ...] = (
         devices=("cpu",),
         check=similarity.check,
     ),
+    *JUDGES,
     ScorerRow(
         id="demo",
         title="Demo: shapes and colours",

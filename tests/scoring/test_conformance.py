@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import dataclasses
+import functools
 import math
+import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +25,7 @@ from lib_optim.scoring.imagereward import ImageRewardScorer
 from lib_optim.scoring.registry import scorer_row, scorer_rows
 from lib_optim.scoring.worker import ScoringWorker
 from tests.scoring.pictures import MODES, SIZES, of_mode, scene
+from tests.scoring.serving import served
 from tests.scoring.small_models import CLIP_MODEL, REWARD_SIZES, save_reward, tiny_clip
 
 PROMPTS = ("a cat", "", "a painting of an ocean, " * 100, "東京 😀 [DEC] <lora:x:1>", " \n\t ")
@@ -42,12 +47,26 @@ def _similarity(folder: Path) -> Scorer:
     return scorer_row("similarity").build({"reference": str(folder / "reference.png")}, folder)
 
 
+@functools.cache
+def _server() -> str:
+    """One server for all tests of this process."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "mean.py"
+    path.write_text(
+        "def score(images, prompts):\n"
+        "    return [sum(i.resize((1, 1)).getpixel((0, 0))) + len(p) / 1000 for i, p in zip(images, prompts)]\n"
+    )
+    return stack.enter_context(served(path))
+
+
 CASES: dict[str, Callable[[Path], Scorer]] = {
     "imagereward": _imagereward,
     "clipscore": _clipscore,
     "technical": lambda folder: scorer_row("technical").build({}, folder),
     "demo": lambda folder: scorer_row("demo").build({}, folder),
     "similarity": _similarity,
+    "remote": lambda folder: scorer_row("remote").build({"url": _server()}, folder),
 }
 ROWS = [row.id for row in scorer_rows() if not row.manual]
 
@@ -132,7 +151,7 @@ def test_unload_frees_the_network(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_score_before_load(name: str, tmp_path: Path) -> None:
     scorer = CASES[name](tmp_path)
-    if scorer_row(name).memory:
+    if scorer_row(name).memory or name == "remote":
         with pytest.raises(ScorerError, match="before it was loaded"):
             scorer.score(images(1), ["a cat"])
     else:
