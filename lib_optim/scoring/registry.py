@@ -101,8 +101,8 @@ _ROWS: tuple[ScorerRow, ...] = (
     ScorerRow(
         id="technical",
         title="Technical quality",
-        measures="Sharp, clean, well exposed pictures with contrast and without garish colour; 0 for a blank one.",
-        fooled_by="Any sharp picture, whatever it shows; soft styles and fine texture lose, bokeh does not.",
+        measures="Sharp, clean, well exposed, with contrast, without garish colour or seams; 0 for a blank picture.",
+        fooled_by="Any sharp picture, whatever it shows; soft styles, fine texture and frames lose, bokeh does not.",
         reads_prompt=False,
         typical=(0.3, 0.9),
         licence="none needed (no weights)",

@@ -66,9 +66,11 @@ CASES: dict[str, Callable[[Path], Scorer]] = {
     "technical": lambda folder: scorer_row("technical").build({}, folder),
     "demo": lambda folder: scorer_row("demo").build({}, folder),
     "similarity": _similarity,
+    "background": lambda folder: scorer_row("background").build({}, folder),
     "remote": lambda folder: scorer_row("remote").build({"url": _server()}, folder),
 }
-ROWS = [row.id for row in scorer_rows() if not row.manual]
+# Those that compare images with each other have tests of their own: tests/scoring/test_across.py
+ROWS = [row.id for row in scorer_rows() if not row.manual and not row.across]
 
 
 @pytest.fixture(params=ROWS)

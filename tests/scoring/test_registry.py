@@ -15,7 +15,18 @@ DOCS = Path(__file__).parents[2] / "docs" / "scorers.md"
 
 
 def test_rows_are_complete() -> None:
-    ids = ["imagereward", "clipscore", "technical", "similarity", "remote", "demo", "manual"]
+    ids = [
+        "imagereward",
+        "clipscore",
+        "technical",
+        "similarity",
+        "background",
+        "consistency",
+        "diversity",
+        "remote",
+        "demo",
+        "manual",
+    ]
     assert [row.id for row in scorer_rows()] == ids
     for row in scorer_rows():
         for text in (row.title, row.measures, row.fooled_by, row.licence):
