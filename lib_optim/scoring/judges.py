@@ -2,12 +2,65 @@
 
 from __future__ import annotations
 
-from lib_optim.scoring import across, background, remote
-from lib_optim.scoring.base import OptionRow, ScorerRow
+from lib_optim.scoring import across, background, classifier, remote
+from lib_optim.scoring.base import OptionRow, ScorerRow, WeightFile
 
 __all__ = ["JUDGES"]
 
+_MB = 10**6
+_CAFE, _SHADOW = "https://huggingface.co/cafeai/cafe_aesthetic", "https://huggingface.co/Disty0/aesthetic-shadow-v2"
+_FOLDER = OptionRow("folder", "Folder with its three files (empty: the scorers' models folder)", "path", "")
+
 JUDGES: tuple[ScorerRow, ...] = (
+    ScorerRow(
+        id="cafe-aesthetic",
+        title="Cafe aesthetic",
+        measures="The probability that people would call the picture aesthetic; anime and photographs.",
+        fooled_by="Polish of any kind; it knows nothing of the prompt, and most good pictures get nearly the same.",
+        reads_prompt=False,
+        typical=(0.2, 0.95),
+        licence="as its page says (cafeai/cafe_aesthetic)",
+        memory=345 * _MB,
+        weights=(WeightFile("model.safetensors", f"{_CAFE}/resolve/main/model.safetensors", 345 * _MB, ""),),
+        packages=(),
+        options=(_FOLDER, OptionRow("label", "The class that counts", "text", "aesthetic")),
+        build=classifier.builder("cafe-aesthetic", "Cafe aesthetic", _CAFE, "aesthetic"),
+        check=classifier.checker("cafe-aesthetic", "Cafe aesthetic", _CAFE),
+    ),
+    ScorerRow(
+        id="aesthetic-shadow",
+        title="Aesthetic shadow v2",
+        measures="The probability that an anime picture is of high quality; it looks at 1024 × 1024 pixels.",
+        fooled_by="Noise: users saw above .99 for pictures that were mostly noise. Use it beside other judges.",
+        reads_prompt=False,
+        typical=(0.2, 0.95),
+        licence="unclear: its author took it down, others keep copies",
+        memory=1_230 * _MB,
+        weights=(WeightFile("model.safetensors", f"{_SHADOW}/resolve/main/model.safetensors", 1_230 * _MB, ""),),
+        packages=(),
+        options=(_FOLDER, OptionRow("label", "The class that counts", "text", "hq")),
+        build=classifier.builder("aesthetic-shadow", "Aesthetic shadow v2", _SHADOW, "hq"),
+        check=classifier.checker("aesthetic-shadow", "Aesthetic shadow v2", _SHADOW),
+    ),
+    ScorerRow(
+        id="nsfw",
+        title="NSFW guard",
+        measures="No quality: a picture that a classifier of your choice finds unsafe fails its trial.",
+        fooled_by="Whatever fools that classifier; its score, 1 minus the probability, is no reward worth a weight.",
+        reads_prompt=False,
+        typical=(0.0, 1.0),
+        licence="as that of the classifier's files",
+        memory=345 * _MB,
+        weights=(),
+        packages=(),
+        options=(
+            OptionRow("folder", "Folder with the classifier's three files (ViT or BEiT)", "path", "", required=True),
+            OptionRow("label", "The unsafe class", "text", "nsfw"),
+            OptionRow("limit", "Probability from which a picture fails", "number", 0.5),
+        ),
+        build=classifier.builder("nsfw", "NSFW guard", "", "nsfw", guard=True),
+        check=classifier.checker("nsfw", "NSFW guard", "", guard=True),
+    ),
     ScorerRow(
         id="background",
         title="Background blackness",

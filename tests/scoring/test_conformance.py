@@ -27,6 +27,7 @@ from lib_optim.scoring.worker import ScoringWorker
 from tests.scoring.pictures import MODES, SIZES, of_mode, scene
 from tests.scoring.serving import served
 from tests.scoring.small_models import CLIP_MODEL, REWARD_SIZES, save_reward, tiny_clip
+from tests.scoring.test_vit import beit, vit
 
 PROMPTS = ("a cat", "", "a painting of an ocean, " * 100, "東京 😀 [DEC] <lora:x:1>", " \n\t ")
 
@@ -45,6 +46,11 @@ def _clipscore(folder: Path) -> Scorer:
 def _similarity(folder: Path) -> Scorer:
     scene(64, 48, seed=9).save(folder / "reference.png")
     return scorer_row("similarity").build({"reference": str(folder / "reference.png")}, folder)
+
+
+def _classifier(name: str, make: Callable[..., object], folder: Path, **options: object) -> Scorer:
+    make(folder / "classifier")
+    return scorer_row(name).build({"folder": str(folder / "classifier"), **options}, folder)
 
 
 @functools.cache
@@ -66,6 +72,9 @@ CASES: dict[str, Callable[[Path], Scorer]] = {
     "technical": lambda folder: scorer_row("technical").build({}, folder),
     "demo": lambda folder: scorer_row("demo").build({}, folder),
     "similarity": _similarity,
+    "cafe-aesthetic": lambda folder: _classifier("cafe-aesthetic", beit, folder),
+    "aesthetic-shadow": lambda folder: _classifier("aesthetic-shadow", vit, folder),
+    "nsfw": lambda folder: _classifier("nsfw", beit, folder, label="aesthetic", limit=1.0),
     "background": lambda folder: scorer_row("background").build({}, folder),
     "remote": lambda folder: scorer_row("remote").build({"url": _server()}, folder),
 }
