@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lib_optim.scoring import across, background, classifier, remote
+from lib_optim.scoring import across, background, blipitm, classifier, remote
 from lib_optim.scoring.base import OptionRow, ScorerRow, WeightFile
+from lib_optim.scoring.imagereward import VOCABULARY
 
 __all__ = ["JUDGES"]
 
@@ -12,6 +13,24 @@ _CAFE, _SHADOW = "https://huggingface.co/cafeai/cafe_aesthetic", "https://huggin
 _FOLDER = OptionRow("folder", "Folder with its three files (empty: the scorers' models folder)", "path", "")
 
 JUDGES: tuple[ScorerRow, ...] = (
+    ScorerRow(
+        id="blip-itm",
+        title="BLIP-ITM",
+        measures="The probability that the prompt belongs to the picture; it reads 33 word pieces of it.",
+        fooled_by="Tag lists, and prompts of several things of which most are there; near 0 or 1 for many pictures.",
+        reads_prompt=True,
+        typical=(0.0, 1.0),
+        licence="BSD-3-Clause (Salesforce); vocabulary Apache-2.0 (google-bert/bert-base-uncased)",
+        memory=895 * _MB,
+        weights=(blipitm.WEIGHTS, VOCABULARY),
+        packages=(),
+        options=(
+            OptionRow("folder", "Folder with the weight files (empty: the scorers' models folder)", "path", ""),
+            OptionRow("download", "Download missing weights", "bool", False),
+        ),
+        build=blipitm.build,
+        check=blipitm.check,
+    ),
     ScorerRow(
         id="cafe-aesthetic",
         title="Cafe aesthetic",

@@ -27,6 +27,7 @@ from lib_optim.scoring.worker import ScoringWorker
 from tests.scoring.pictures import MODES, SIZES, of_mode, scene
 from tests.scoring.serving import served
 from tests.scoring.small_models import CLIP_MODEL, REWARD_SIZES, save_reward, tiny_clip
+from tests.scoring.test_blipitm import itm
 from tests.scoring.test_vit import beit, vit
 
 PROMPTS = ("a cat", "", "a painting of an ocean, " * 100, "東京 😀 [DEC] <lora:x:1>", " \n\t ")
@@ -53,6 +54,11 @@ def _classifier(name: str, make: Callable[..., object], folder: Path, **options:
     return scorer_row(name).build({"folder": str(folder / "classifier"), **options}, folder)
 
 
+def _blip(folder: Path) -> Scorer:
+    itm(folder / "blip-itm")
+    return scorer_row("blip-itm").build({}, folder)
+
+
 @functools.cache
 def _server() -> str:
     """One server for all tests of this process."""
@@ -72,6 +78,7 @@ CASES: dict[str, Callable[[Path], Scorer]] = {
     "technical": lambda folder: scorer_row("technical").build({}, folder),
     "demo": lambda folder: scorer_row("demo").build({}, folder),
     "similarity": _similarity,
+    "blip-itm": _blip,
     "cafe-aesthetic": lambda folder: _classifier("cafe-aesthetic", beit, folder),
     "aesthetic-shadow": lambda folder: _classifier("aesthetic-shadow", vit, folder),
     "nsfw": lambda folder: _classifier("nsfw", beit, folder, label="aesthetic", limit=1.0),

@@ -20,6 +20,7 @@ def test_rows_are_complete() -> None:
         "clipscore",
         "technical",
         "similarity",
+        "blip-itm",
         "cafe-aesthetic",
         "aesthetic-shadow",
         "nsfw",
