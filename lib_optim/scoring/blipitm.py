@@ -2,8 +2,8 @@
 
 The towers are those of `blip`; a linear layer on the text's first token tells "no" from "yes". Weights are the files
 of transformers' BlipForImageTextRetrieval (Salesforce/blip-itm-base-coco, -flickr, and the large ones), or the same
-tensors under the original names; how large the network is, their shapes say. Prepared as the original does: the picture is
-squeezed to a square, 384 pixels wide, the text cut to 35 word pieces.
+tensors under the original names; how large the network is, their shapes say. Prepared as the original does: the
+picture is squeezed to a square, 384 pixels wide, the text cut to 35 word pieces.
 """
 
 from __future__ import annotations
@@ -176,9 +176,7 @@ def sizes_of(tensors: Mapping[str, torch.Tensor], path: Path) -> Sizes:
         positions = tensors["text_encoder.embeddings.position_embeddings.weight"].shape[0]
         hidden = tensors["text_encoder.encoder.layer.0.intermediate.dense.weight"].shape[0]
     except (KeyError, ValueError, IndexError) as error:
-        raise ScorerError(
-            f"{_TITLE}: {path.name} lacks the tensors of BLIP; it is the file of another model."
-        ) from error
+        raise ScorerError(f"{_TITLE}: {path.name} lacks BLIP's tensors; it is the file of another model.") from error
     return Sizes(
         image=math.isqrt(places - 1) * patch, patch=patch, vision_width=vision,
         vision_depth=_count(tensors, r"visual_encoder\.blocks\.(\d+)\."), vision_heads=max(1, vision // _HEAD),
