@@ -6,8 +6,9 @@
 
   optim.parts.judges = (plan) => {
     const judges = el('div', { class: 'optim-list', id: 'optim_judges' });
+    const own = optim.ownScorers(plan);
     const section = optim.section({ id: 'optim_judges_card', title: 'Judges', open: false }, judges,
-      el('div', { class: 'optim-help', text: 'Several judges: each score is brought to the same scale, then averaged by weight.' }));
+      el('div', { class: 'optim-help', text: 'Several judges: each score is brought to the same scale, then averaged by weight.' }), own.node);
     const judgeRow = (id) => plan.form.scorers.find((row) => row.id === id);
     const drawJudges = () => {
       judges.replaceChildren(...plan.setup.scorers.map((row) => {
@@ -83,6 +84,7 @@
       sections: { judges: section },
       refill: drawJudges,
       draw: () => {
+        own.draw();
         const titles = plan.form.scorers.map((row) => (plan.setup.scorers.find((s) => s.id === row.id) || { title: row.id }).title);
         section.summary(titles.length ? titles.join(' + ') : 'none chosen');
       },

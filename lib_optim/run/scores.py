@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_optim.plan.errors import RunError, ScorerError, StoreError
+from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Score, Trial
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.run.control import Control
@@ -51,6 +52,7 @@ class ScoreBook:
         self._pass_of: dict[int, RunPass] = {}
         self._raw: dict[int, dict[int, dict[str, float]]] = {}
         self._images: dict[int, dict[int, ImageRecord]] = {}
+        self._kept: dict[int, dict[int, Image.Image]] = {}  # until all of their payload are there
         self._errors: dict[int, ScorerError] = {}
         self._broken: StoreError | None = None
         self._workers: list[tuple[tuple[ScorerSpec, ...], ScoringWorker]] = []
@@ -80,6 +82,7 @@ class ScoreBook:
         """Take note of a trial, before its first image."""
         with self._guard:
             self._pass_of[trial.number] = self._passes.of(trial)
+            self._kept.pop(trial.number, None)
 
     def load(self, trial: int) -> None:
         """Take over what the store knows of a trial."""
@@ -98,6 +101,7 @@ class ScoreBook:
         self.update_waiting()
         if image is not None:
             self._submit(record, image)
+        self._submit_together(record)
 
     def rescore_missing(self, trial: int, images: Collection[int], folder: RunFolder) -> None:
         """Have those of `images` scored that an interrupted session left without all automatic scores.
@@ -107,10 +111,12 @@ class ScoreBook:
         """
         with self._guard:
             self._errors.pop(trial, None)
-            todo = [image for image in self._unscored(trial) if image.index in images]
+            todo = [image for image in self._with_others(trial, self._unscored(trial)) if image.index in images]
         self.update_waiting()
         for image in todo:
             self._submit(image, read_image(folder, image.file))
+        for image in todo:
+            self._submit_together(image)
 
     def wait_for_scorers(self, trial: int) -> None:
         """Wait until every image that counts has its automatic scores, or the user skips the trial.
@@ -236,9 +242,41 @@ class ScoreBook:
         run_pass = self._pass_of[record.trial]
         worker = self._worker(run_pass)
         job = run_pass.jobs[record.index]
-        if worker is not None and job.payload.score_weight > 0:
-            text = scoring_text(job.payload)
-            worker.submit(record.trial, record.index, image, text, context_of(job))
+        if worker is None or job.payload.score_weight <= 0:
+            return
+        with self._guard:
+            if worker.comparing:
+                self._kept.setdefault(record.trial, {})[record.index] = image
+            alone = set(worker.scorers) - worker.comparing
+            done = alone <= set(self._scores_of(record.trial, record.index))
+        if not done:
+            worker.submit(record.trial, record.index, image, scoring_text(job.payload), context_of(job))
+
+    def _submit_together(self, record: ImageRecord) -> None:
+        """Have the images of a payload compared, once all of them are there or skipped."""
+        run_pass, trial = self._pass_of[record.trial], record.trial
+        worker = self._worker(run_pass)
+        if worker is None or not worker.comparing:
+            return
+        with self._guard:
+            images, kept = self._images[trial], self._kept.get(trial, {})
+            jobs = _same_payload(run_pass, record)
+            if any(job.index not in images for job in jobs):
+                return
+            jobs = [job for job in jobs if not images[job.index].skipped]
+            if not jobs or any(job.index not in kept for job in jobs):
+                return
+            group = [(j.index, kept.pop(j.index), scoring_text(j.payload), context_of(j)) for j in jobs]
+        worker.submit_together(trial, group)
+
+    def _with_others(self, trial: int, images: list[ImageRecord]) -> list[ImageRecord]:
+        """Return `images`, and where a scorer compares those of a payload, all others of their payloads."""
+        run_pass = self._pass_of[trial]
+        worker = self._worker(run_pass)
+        if worker is None or not worker.comparing:
+            return images
+        wanted = {job.index for image in images for job in _same_payload(run_pass, image)}
+        return [image for image in self._counting(trial) if image.index in wanted]
 
     def _scored(self, trial: int, image: int, scorer: str, raw: float) -> None:
         with self._guard:
@@ -257,6 +295,7 @@ class ScoreBook:
         _log.error("Scoring trial %d failed", trial, exc_info=error)
         with self._guard:
             self._errors.setdefault(trial, error)
+            self._kept.pop(trial, None)
         self._control.wake()
 
     def _scores_of(self, trial: int, image: int) -> dict[str, float]:
@@ -265,6 +304,11 @@ class ScoreBook:
     def _show(self, trial: int, image: int) -> None:
         raw = self._scores_of(trial, image)
         self._view.put_scores(trial, image, raw, image_value(raw, self._pass_of[trial].record.deciding))
+
+
+def _same_payload(run_pass: RunPass, image: ImageRecord) -> list[ImageJob]:
+    payload = run_pass.jobs[image.index].payload
+    return [job for job in run_pass.jobs if job.payload.name == payload.name]
 
 
 def _automatic(run_pass: RunPass) -> tuple[ScorerSpec, ...]:

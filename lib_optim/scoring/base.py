@@ -96,6 +96,8 @@ class Scorer(Protocol):
     ) -> list[float]:
         """Return one raw score per image, in order. Same input, same score; a batch equals singles.
 
+        Where the row says `across`, the images are compared with each other and a batch is one payload of a trial.
+
         Args:
             images: Of any size and mode; not changed.
             prompts: One per image, as `prompts.scoring_text` gives them. Any length, also empty.
@@ -167,6 +169,8 @@ class ScorerRow:
         build: Options and models folder to a scorer, without heavy imports.
         devices: Kinds of device it can run on.
         manual: Scored by the user's clicks; `build` raises.
+        across: Compares the images of a trial with each other: `score` gets all images of one payload of one trial at
+            once, in the order of their indices, and never a part of them.
         check: Options, models folder and the images of a trial to (option name, sentence) for each thing that
             the options' kinds do not already say; loads nothing. None: nothing more to check.
     """
@@ -186,6 +190,7 @@ class ScorerRow:
     devices: tuple[str, ...] = ("cpu", "cuda")
     manual: bool = False
     check: OptionsCheck | None = None
+    across: bool = False
 
     @property
     def lower_is_better(self) -> bool:

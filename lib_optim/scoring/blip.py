@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-__all__ = ["FULL", "RewardNetwork", "Sizes"]
+__all__ = ["FULL", "RewardNetwork", "Sizes", "Towers"]
 
 _MEAN, _STD = 0.16717362830052426, 1.0333394966054072
 
@@ -203,7 +203,9 @@ class _Text(nn.Module):
         return x
 
 
-class _Blip(nn.Module):
+class Towers(nn.Module):
+    """The two parts that BLIP's networks have in common."""
+
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.visual_encoder = _Vision(sizes)
@@ -231,7 +233,7 @@ class RewardNetwork(nn.Module):
     def __init__(self, sizes: Sizes = FULL) -> None:
         super().__init__()
         self.sizes = sizes
-        self.blip = _Blip(sizes)
+        self.blip = Towers(sizes)
         self.mlp = _Head(sizes)
 
     def forward(self, images: Tensor, ids: Tensor, mask: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.scorers import MANUAL
 from lib_optim.scoring import clipscore, demo, imagereward, similarity, technical
 from lib_optim.scoring.base import OptionRow, Scorer, ScorerRow
+from lib_optim.scoring.judges import JUDGES
+from lib_optim.scoring.user_scorers import USER_PREFIX, user_scorer_files
 
 __all__ = ["scorer_row", "scorer_rows"]
 
@@ -17,20 +19,29 @@ _MB = 10**6
 
 
 def scorer_rows() -> tuple[ScorerRow, ...]:
-    """Return all scorers, in the order in which they are shown."""
-    return _ROWS
+    """Return all scorers, in the order in which they are shown: ours, then the user's own that can be used."""
+    return _ROWS + tuple(file.row for file in user_scorer_files() if file.row is not None)
 
 
 def scorer_row(scorer: str) -> ScorerRow:
     """Return the row of the scorer with the id `scorer`.
 
     Raises:
-        PlanError: There is none; names the nearest.
+        PlanError: There is none, and the nearest; or it is the user's own and broken, and why.
     """
-    for row in _ROWS:
+    rows = scorer_rows()
+    for row in rows:
         if row.id == scorer:
             return row
-    ids = [row.id for row in _ROWS]
+    problem = next((file.problem for file in user_scorer_files() if file.id == scorer), "")
+    if not problem and scorer.startswith(USER_PREFIX):
+        problem = (
+            f"The scorer '{scorer}' is a file {scorer.removeprefix(USER_PREFIX)}.py of your own, which is not in the "
+            "folder of your scorers; put it there."
+        )
+    if problem:
+        raise PlanError([Problem("scorers", problem)])
+    ids = [row.id for row in rows]
     sentence = f"'{scorer}' is not a scorer; there are {', '.join(ids)}.{did_you_mean(scorer, ids)}"
     raise PlanError([Problem("scorers", sentence)])
 
@@ -90,8 +101,8 @@ _ROWS: tuple[ScorerRow, ...] = (
     ScorerRow(
         id="technical",
         title="Technical quality",
-        measures="Sharp, clean, well exposed pictures with contrast and without garish colour; 0 for a blank one.",
-        fooled_by="Any sharp picture, whatever it shows; soft styles and fine texture lose, bokeh does not.",
+        measures="Sharp, clean, well exposed, with contrast, without garish colour or seams; 0 for a blank picture.",
+        fooled_by="Any sharp picture, whatever it shows; soft styles, fine texture and frames lose, bokeh does not.",
         reads_prompt=False,
         typical=(0.3, 0.9),
         licence="none needed (no weights)",
@@ -120,6 +131,7 @@ _ROWS: tuple[ScorerRow, ...] = (
         devices=("cpu",),
         check=similarity.check,
     ),
+    *JUDGES,
     ScorerRow(
         id="demo",
         title="Demo: shapes and colours",

@@ -31,7 +31,7 @@ from lib_optim.scoring.references import reference_for, reference_problems
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SimilarityScorer", "build", "check", "similarity"]
+__all__ = ["SimilarityScorer", "build", "check", "similarity", "to_lab"]
 
 LONGEST = 256
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -76,7 +76,7 @@ class SimilarityScorer:
             picture = rgb(image, label)
             size = _compared_size(picture.size)
             reference = self._lab(reference_for(self._reference, contexts[i] if contexts else ImageContext()), size)
-            scores.append(_compare(_to_lab(_resized(picture, size)), reference))
+            scores.append(_compare(to_lab(_resized(picture, size)), reference))
         return scores
 
     def unload(self) -> None:
@@ -92,7 +92,7 @@ class SimilarityScorer:
                 raise ScorerError(f"The reference image {path} can't be read: {error}.") from error
             if len(self._known) >= _REMEMBERED:
                 self._known.pop(next(iter(self._known)))
-            self._known[path, size] = _to_lab(pixels)
+            self._known[path, size] = to_lab(pixels)
         return self._known[path, size]
 
 
@@ -120,7 +120,7 @@ def similarity(image: Image.Image, reference: Image.Image) -> float:
     """Return the similarity of two pictures of any size and mode, in [-0.5, 1]."""
     picture = rgb(image, "the image")
     size = _compared_size(picture.size)
-    return _compare(_to_lab(_resized(picture, size)), _to_lab(_resized(rgb(reference, "the reference"), size)))
+    return _compare(to_lab(_resized(picture, size)), to_lab(_resized(rgb(reference, "the reference"), size)))
 
 
 def _compared_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -133,8 +133,8 @@ def _resized(picture: Image.Image, size: tuple[int, int]) -> NDArray[np.float64]
     return np.asarray(fitted, dtype=np.float64) / 255.0
 
 
-def _to_lab(encoded: NDArray[np.float64]) -> NDArray[np.float64]:
-    """sRGB in [0, 1] to CIELAB (D65), shape (height, width, 3): L in [0, 100], a and b in about [-110, 110]."""
+def to_lab(encoded: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sRGB in [0, 1] as CIELAB (D65), shape (…, 3): L in [0, 100], a and b in about [-110, 110]."""
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     to_xyz = np.array(
         [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]

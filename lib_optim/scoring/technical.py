@@ -1,13 +1,16 @@
-"""Technical quality: sharpness, noise, contrast, clipping and colour, from the pixels alone.
+"""Technical quality: sharpness, noise, contrast, clipping, colour and seams, from the pixels alone.
 
 A guard more than a taste: it tells a finished picture from a blank, washed-out, noisy, blurred or overcooked one.
 
-    score = gate · sharpness^.35 · cleanness^.25 · contrast^.20 · exposure^.10 · colour^.10        in [0, 1]
+    score = gate · wholeness · sharpness^.35 · cleanness^.25 · contrast^.20 · exposure^.10 · colour^.10        in [0, 1]
 
 A weighted geometric mean, because one ruined property ruins a picture whatever the others are. With the luma L
 (Rec. 601, [0, 1]) and its standard deviation s:
 
     gate       1 − exp(−(s / .01)²): a constant picture is exactly 0, a nearly constant one nearly 0
+    wholeness  1 / (1 + (j / .05)²) with j the strongest seam: a step of L between two columns (or rows) that is larger
+               than the steps on both sides of it, by j, in half of all rows (columns); less what rounding to 8 bits
+               makes of a slope. Tiles that do not fit and two pictures side by side have one
     sharpness  edge steepness: over the pixels with the steepest 2 % of gradients, the range of L within 3×3
                divided by its range within 9×9. 1 for a one-pixel step, about .3 after a Gaussian blur of 3
                pixels, whatever the contrast (unlike the variance of the Laplacian, Pertuz et al. 2013)
@@ -75,14 +78,14 @@ def build(options: Mapping[str, Any], models_dir: Any) -> TechnicalScorer:
 def technical_quality(pixels: NDArray[np.float32]) -> float:
     """Return the score of `pixels`, shape (height, width, 3) in [0, 1], sRGB-encoded."""
     factors = technical_factors(pixels)
-    value = factors["gate"]
+    value = factors["gate"] * factors["wholeness"]
     for name, weight in WEIGHTS.items():
         value *= factors[name] ** weight
     return float(value)
 
 
 def technical_factors(pixels: NDArray[np.float32]) -> dict[str, float]:
-    """Return each factor, all in [0, 1], before it is raised to its weight; ``gate`` stands by itself."""
+    """Return each factor, all in [0, 1], before it is raised to its weight; ``gate`` and ``wholeness`` have none."""
     values = pixels.astype(np.float64)
     luma = values @ np.array([0.299, 0.587, 0.114])
     spread = float(luma.std()) if np.ptp(luma) > 0 else 0.0
@@ -90,6 +93,7 @@ def technical_factors(pixels: NDArray[np.float32]) -> dict[str, float]:
     colourful = max(_colourfulness(values) - 82.0, 0.0)
     return {
         "gate": 1.0 - float(np.exp(-((spread / 0.01) ** 2))),
+        "wholeness": 1.0 / (1.0 + (max(_seam(luma), _seam(luma.T)) / 0.05) ** 2),
         "sharpness": _sharpness(luma),
         "cleanness": float(1.0 / (1.0 + (_noise(luma) / 0.02) ** 4)),
         "contrast": 1.0 - float(np.exp(-((spread / 0.1) ** 2))),
@@ -108,6 +112,15 @@ def _sharpness(luma: NDArray[np.float64]) -> float:
         return 0.0
     near, wide = _range_within(luma, 1)[steepest], _range_within(luma, 4)[steepest]
     return float((near / wide).mean())
+
+
+def _seam(luma: NDArray[np.float64]) -> float:
+    """How far the strongest step between two neighbouring columns stands out, in units of L; 0 if none does."""
+    if luma.shape[1] < 4:
+        return 0.0
+    steps = np.abs(np.diff(luma, axis=1))
+    alone = steps[:, 1:-1] - np.maximum(steps[:, :-2], steps[:, 2:])
+    return max(float(np.median(alone, axis=0).max()) - 1.5 / 255, 0.0)
 
 
 def _range_within(luma: NDArray[np.float64], radius: int) -> NDArray[np.float64]:

@@ -95,6 +95,24 @@ class ScoringWorker:
         work = _Work(trial, image_index, image, prompt, context or ImageContext(index=image_index))
         self._put(work)
 
+    @property
+    def comparing(self) -> frozenset[str]:
+        """Ids of those of its scorers that compare the images of a payload: `submit_together` is for them."""
+        return frozenset(spec.id for spec, row, _ in self._scorers if row.across)
+
+    def submit_together(self, trial: int, images: Sequence[tuple[int, Image.Image, str, ImageContext]]) -> None:
+        """Queue all images of one payload of a trial for the scorers that compare them; `submit` leaves those out.
+
+        Args:
+            trial: Number of its trial.
+            images: Index in the trial, image, prompt and context of each, in order of the index. Not to be changed.
+
+        Raises:
+            RunError: The worker is closed.
+        """
+        together = [_Work(trial, *image) for image in images]
+        self._put(lambda: self._score(together, across=True))
+
     def drain(self, timeout: float | None = None) -> bool:
         """Wait until all that was submitted is scored or has failed; False if `timeout` seconds pass before."""
         end = None if timeout is None else time.monotonic() + timeout
@@ -136,7 +154,7 @@ class ScoringWorker:
                 if self._closed:
                     continue
                 if isinstance(item, _Work):
-                    self._score(item)
+                    self._score([item])
                 else:
                     item()
             except Exception:  # noqa: BLE001 (a callback's bug must not end the thread)
@@ -152,29 +170,37 @@ class ScoringWorker:
             self._pending = 0
             self._idle.notify_all()
 
-    def _score(self, work: _Work) -> None:
+    def _score(self, together: list[_Work], across: bool = False) -> None:
+        trial, first = together[0].trial, together[0].context
         for spec, row, scorer in self._scorers:
-            if work.trial in self._failed:
+            if row.across != across:
+                continue
+            if trial in self._failed:
                 return
             try:
-                self._on_score(work.trial, work.index, spec.id, self._raw(spec, row, scorer, work))
+                for work, raw in zip(together, self._raw(spec, row, scorer, together), strict=True):
+                    self._on_score(trial, work.index, spec.id, raw)
             except ScorerError as error:
-                self._fail(work.trial, error)
+                self._fail(trial, error)
             except Exception as error:  # noqa: BLE001 (whatever a scorer raises fails its trial only)
-                _log.exception("Scorer %s failed on %s of trial %d.", spec.id, work.context, work.trial)
+                _log.exception("Scorer %s failed on %s of trial %d.", spec.id, first, trial)
                 reason = " ".join(str(error).split()) or type(error).__name__
-                self._fail(work.trial, ScorerError(f"The scorer {spec.id} failed on {work.context}: {reason}."))
+                self._fail(trial, ScorerError(f"The scorer {spec.id} failed on {first}: {reason}."))
 
-    def _raw(self, spec: ScorerSpec, row: ScorerRow, scorer: Scorer, work: _Work) -> float:
+    def _raw(self, spec: ScorerSpec, row: ScorerRow, scorer: Scorer, together: list[_Work]) -> list[float]:
         if spec.id not in self._loaded:
             scorer.load(_device(spec, row), self._report)
             self._loaded.add(spec.id)
-        raw = scorer.score([work.image], [work.prompt], [work.context])
-        if len(raw) != 1:
-            raise ScorerError(f"The scorer {spec.id} gave {len(raw)} scores for {work.context} instead of one.")
-        if isinstance(raw[0], bool) or not isinstance(raw[0], int | float) or not math.isfinite(raw[0]):
-            raise ScorerError(f"The scorer {spec.id} gave {raw[0]} for {work.context}, which is no score.")
-        return float(raw[0])
+        raw = scorer.score([w.image for w in together], [w.prompt for w in together], [w.context for w in together])
+        if len(raw) != len(together):
+            count = "one" if len(together) == 1 else str(len(together))
+            raise ScorerError(
+                f"The scorer {spec.id} gave {len(raw)} scores for {together[0].context} instead of {count}."
+            )
+        for work, value in zip(together, raw, strict=True):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ScorerError(f"The scorer {spec.id} gave {value} for {work.context}, which is no score.")
+        return [float(value) for value in raw]
 
     def _report(self, sentence: str) -> None:
         if self._closed:

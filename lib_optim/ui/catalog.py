@@ -18,9 +18,11 @@ from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.own_maps import BLOCK_MAPS_FOLDER, own_maps
 from lib_optim.plan.payload import Payload, load_payload
 from lib_optim.plan.scorers import MANUAL
+from lib_optim.scoring.user_scorers import SCORERS_FOLDER, load_user_scorers
 from lib_optim.ui.form import Choices, default_form
 from lib_optim.ui.model_list import lora_files, model_rows
 from lib_optim.ui.own_methods import own_methods
+from lib_optim.ui.own_scorers import own_scorers
 
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
@@ -50,6 +52,7 @@ class Catalog:
         host = self._manager.host
         models = model_rows(host, refresh)
         payloads, problems = self._payloads()
+        own = own_scorers(self._scorers_folder, refresh and not self._manager.active)
         scorers = [_scorer_json(row) for row in _scorer_rows()]
         capabilities = host.capabilities()
         loaded = self._loaded()
@@ -70,6 +73,7 @@ class Catalog:
             "payload_problems": problems,
             "payload_sets": sets,
             "scorers": scorers,
+            "own_scorers": own,
             "samplers": _sampler_rows(),
             "form": {**default_form(*pair, first, judges), **({"trials": _DEMO_TRIALS} if demo else {})},
         }
@@ -117,10 +121,15 @@ class Catalog:
         for checkpoint in (*lora_files(host), *host.checkpoints()):  # of one title, the checkpoint
             models[str(checkpoint.path)] = models[checkpoint.title] = checkpoint
         payloads = {name: payload for name, (payload, _) in self._payloads()[0].items()}
+        load_user_scorers(self._scorers_folder)
         scorers = {row.id: {option.name: option.kind for option in row.options} for row in _scorer_rows()}
         keys = lambda path: read_header(path).floating  # noqa: E731
         maps = {row.name: row for row in own_maps(self._maps_folder)}
         return Choices(models, payloads, scorers, merge_method, _blocks_of, keys, _composed, maps)
+
+    @property
+    def _scorers_folder(self) -> Path:
+        return self._manager.host.paths().data / SCORERS_FOLDER
 
     @property
     def _maps_folder(self) -> Path:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import dataclasses
+import functools
 import math
+import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +25,10 @@ from lib_optim.scoring.imagereward import ImageRewardScorer
 from lib_optim.scoring.registry import scorer_row, scorer_rows
 from lib_optim.scoring.worker import ScoringWorker
 from tests.scoring.pictures import MODES, SIZES, of_mode, scene
+from tests.scoring.serving import served
 from tests.scoring.small_models import CLIP_MODEL, REWARD_SIZES, save_reward, tiny_clip
+from tests.scoring.test_blipitm import itm
+from tests.scoring.test_vit import beit, vit
 
 PROMPTS = ("a cat", "", "a painting of an ocean, " * 100, "東京 😀 [DEC] <lora:x:1>", " \n\t ")
 
@@ -42,14 +49,44 @@ def _similarity(folder: Path) -> Scorer:
     return scorer_row("similarity").build({"reference": str(folder / "reference.png")}, folder)
 
 
+def _classifier(name: str, make: Callable[..., object], folder: Path, **options: object) -> Scorer:
+    make(folder / "classifier")
+    return scorer_row(name).build({"folder": str(folder / "classifier"), **options}, folder)
+
+
+def _blip(folder: Path) -> Scorer:
+    itm(folder / "blip-itm")
+    return scorer_row("blip-itm").build({}, folder)
+
+
+@functools.cache
+def _server() -> str:
+    """One server for all tests of this process."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "mean.py"
+    path.write_text(
+        "def score(images, prompts):\n"
+        "    return [sum(i.resize((1, 1)).getpixel((0, 0))) + len(p) / 1000 for i, p in zip(images, prompts)]\n"
+    )
+    return stack.enter_context(served(path))
+
+
 CASES: dict[str, Callable[[Path], Scorer]] = {
     "imagereward": _imagereward,
     "clipscore": _clipscore,
     "technical": lambda folder: scorer_row("technical").build({}, folder),
     "demo": lambda folder: scorer_row("demo").build({}, folder),
     "similarity": _similarity,
+    "blip-itm": _blip,
+    "cafe-aesthetic": lambda folder: _classifier("cafe-aesthetic", beit, folder),
+    "aesthetic-shadow": lambda folder: _classifier("aesthetic-shadow", vit, folder),
+    "nsfw": lambda folder: _classifier("nsfw", beit, folder, label="aesthetic", limit=1.0),
+    "background": lambda folder: scorer_row("background").build({}, folder),
+    "remote": lambda folder: scorer_row("remote").build({"url": _server()}, folder),
 }
-ROWS = [row.id for row in scorer_rows() if not row.manual]
+# Those that compare images with each other have tests of their own: tests/scoring/test_across.py
+ROWS = [row.id for row in scorer_rows() if not row.manual and not row.across]
 
 
 @pytest.fixture(params=ROWS)
@@ -132,7 +169,7 @@ def test_unload_frees_the_network(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_score_before_load(name: str, tmp_path: Path) -> None:
     scorer = CASES[name](tmp_path)
-    if scorer_row(name).memory:
+    if scorer_row(name).memory or name == "remote":
         with pytest.raises(ScorerError, match="before it was loaded"):
             scorer.score(images(1), ["a cat"])
     else:

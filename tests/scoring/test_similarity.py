@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from lib_optim.plan.errors import ScorerError
 from lib_optim.scoring.base import ImageContext
 from lib_optim.scoring.registry import scorer_row
-from lib_optim.scoring.similarity import SimilarityScorer, _to_lab, build, similarity
+from lib_optim.scoring.similarity import SimilarityScorer, build, similarity, to_lab
 from tests.scoring.pictures import SIZES, noisy, scene
 
 
@@ -89,7 +89,7 @@ def test_lab_is_that_of_the_standard() -> None:
         (0, 0, 1): (32.30, 79.19, -107.86),
     }
     for rgb, lab in colours.items():
-        np.testing.assert_allclose(_to_lab(np.array([[rgb]], dtype=float))[0, 0], lab, atol=0.05)
+        np.testing.assert_allclose(to_lab(np.array([[rgb]], dtype=float))[0, 0], lab, atol=0.05)
 
 
 def test_structure_is_that_of_the_paper() -> None:

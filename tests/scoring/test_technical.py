@@ -65,6 +65,36 @@ def test_a_bright_background_is_forgiven_but_not_a_white_picture() -> None:
     assert with_white(0.95) < 0.15
 
 
+def whole(image: Image.Image) -> float:
+    return technical_factors(np.asarray(image).astype(np.float32) / 255)["wholeness"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_seams_are_seen_where_they_are(seed: int) -> None:
+    image = scene(128, 96, seed=seed)
+    assert whole(image) > 0.999
+    assert whole(noisy(image, 20)) > 0.98
+    pixels = np.asarray(image).astype(int)
+    for axis in (0, 1):
+        brighter = pixels.copy()
+        brighter[(slice(None),) * axis + (slice(40, None),)] += 25  # the other tile is a little brighter
+        tiled = Image.fromarray(np.clip(brighter, 0, 255).astype(np.uint8))
+        assert whole(tiled) < 0.4
+        assert quality(tiled) < 0.5 * quality(image)
+    two = Image.new("RGB", (128, 96), (200, 180, 160))
+    two.paste(scene(64, 96, seed=seed + 50), (0, 0))
+    assert whole(two) < 0.5
+    part = pixels.copy()
+    part[:40, 80:] += 30  # less than half of height and width: an edge, no seam
+    assert whole(Image.fromarray(np.clip(part, 0, 255).astype(np.uint8))) > 0.999
+
+
+def test_a_slope_is_no_seam() -> None:
+    ramp = np.repeat(np.linspace(0, 255, 64)[None, :, None], 64, axis=0).repeat(3, axis=2).astype(np.uint8)
+    assert whole(Image.fromarray(ramp)) > 0.99
+    assert whole(Image.fromarray(ramp).filter(ImageFilter.GaussianBlur(2))) > 0.99
+
+
 @settings(max_examples=150, deadline=None)
 @given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=24).map(lambda s: (*s, 3))))
 def test_every_picture_has_a_score_in_range(pixels: np.ndarray) -> None:
