@@ -23,6 +23,7 @@
           },
         });
         const options = row.options.map((option) => optionField(row, option, state));
+        if (row.id === 'manual') options.push(ratingsField(state));
         const more = options.length ? el('div', { class: 'optim-options' }, ...options) : null;
         const box = el('input', {
           type: 'checkbox', value: row.id, checked: Boolean(judgeRow(row.id)),
@@ -51,6 +52,18 @@
             side),
           more);
       }));
+    };
+    const ratingsField = (state) => {
+      const input = el('input', {
+        id: 'optim_ratings', type: 'text', class: 'optim-input', spellcheck: 'false', value: state.ratings || '', placeholder: 'one rating; or anatomy=2, style, prompt',
+        on: {
+          input: () => {
+            state.ratings = input.value;
+            plan.changed('scorers');
+          },
+        },
+      });
+      return optim.field('Several ratings per image (name=weight)', input, 'Empty: one rating. Each name is a row of its own in the rating panel, weighed by its number.');
     };
     const optionField = (row, option, state) => {
       const id = `optim_option_${row.id}_${option.name}`;

@@ -1,74 +1,131 @@
-// Human scores: the row of buttons, the keys, and the queue that brings them to the program.
+// What the user says of images on its way to the program: kept in the browser until the program has it, counted once.
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
 
-  // Optimistic and idempotent: a score is shown at once, kept, and sent again until the program has answered.
-  optim.scorer = (onChange, onError) => {
-    let queue = optim.recall('pending_scores', []);
+  const PREFIX = 'optim_said_';
+  const memory = new Map(); // where the browser's store is full or forbidden
+
+  // One entry per click, each under a key of its own: two browser tabs never write over each other's, and whichever
+  // of them sends an entry, even both, it counts once, for the program knows its request id. Keys sort by time.
+  const keys = () => {
+    const found = [...memory.keys()];
+    try {
+      for (let i = 0; i < localStorage.length; i += 1) if (localStorage.key(i).startsWith(PREFIX)) found.push(localStorage.key(i));
+    } catch {
+      // What is in memory is all there is.
+    }
+    return found.sort();
+  };
+  const read = (key) => {
+    if (memory.has(key)) return memory.get(key);
+    try {
+      return JSON.parse(localStorage.getItem(key));
+    } catch {
+      return null;
+    }
+  };
+  const write = (key, item) => {
+    try {
+      localStorage.setItem(key, JSON.stringify(item));
+    } catch {
+      memory.set(key, item);
+    }
+  };
+  const drop = (key) => {
+    memory.delete(key);
+    try {
+      localStorage.removeItem(key);
+    } catch {
+      // It was never there.
+    }
+  };
+
+  // An item: {folder, trial, image, request} and either {name, value} (a rating) or {mark, on}.
+  const about = (item) => (item.mark ? item.mark : `rating ${item.name}`);
+  const of = (item, folder, trial, image) => item.folder === folder && item.trial === trial && item.image === image;
+
+  optim.opinions = (onChange, onError) => {
+    let known = null; // the entries, read once and after every change
     let settled = []; // taken by the program, but not yet in a snapshot that was asked for afterwards
+    let open = ''; // the run that takes opinions now; those about others wait until they are resumed
     let sending = false;
-    const keep = () => optim.remember('pending_scores', queue);
+    let counter = 0;
+    const entries = () => {
+      if (known === null) known = keys().map((key) => [key, read(key)]).filter(([, item]) => item && item.request);
+      return known;
+    };
+    const changed = () => {
+      known = null;
+      onChange();
+    };
     const send = async () => {
-      if (sending) return;
+      if (sending || !open) return;
       sending = true;
       try {
-        while (queue.length) {
-          const item = queue[0];
+        for (;;) {
+          const next = entries().find(([, item]) => item.folder === open);
+          if (!next) return;
+          const [key, item] = next;
+          const { mark, ...body } = item;
           try {
-            await optim.post('score', { trial: item.trial, image: item.image, value: item.value, request: item.request });
+            await optim.post(mark ? 'mark' : 'score', mark ? { ...body, mark } : body);
+            settled.push({ ...item, at: performance.now() });
           } catch (error) {
-            if (error.offline || error.status >= 500) {
-              setTimeout(send, 2000);
+            // The run ended a moment ago: what was said waits until it is resumed. All else that is refused is told.
+            const closed = error.status === 409 && /going on/.test(error.message);
+            if (error.offline || error.status >= 500 || error.status === 401 || closed) {
+              open = ''; // until a snapshot says again which run is open
               return;
             }
-            item.refused = true;
             onError(error);
           }
-          if (!item.refused) settled.push({ ...item, at: performance.now() });
-          queue = queue.filter((other) => other !== item);
-          keep();
-          onChange();
+          drop(key);
+          changed();
         }
       } finally {
         sending = false;
       }
     };
+    window.addEventListener('storage', (event) => {
+      if (event.key === null || event.key.startsWith(PREFIX)) changed();
+    });
+    const put = (item) => {
+      counter += 1;
+      const request = optim.requestId();
+      const key = `${PREFIX}${String(Date.now()).padStart(15, '0')}-${String(counter).padStart(6, '0')}-${request}`;
+      write(key, { ...item, request });
+      known = null;
+      // Not before the caller is through: what it shows next is its own affair.
+      queueMicrotask(onChange);
+      send();
+    };
+    const last = (folder, trial, image, topic) =>
+      [...settled, ...entries().map(([, item]) => item)].filter((item) => of(item, folder, trial, image) && about(item) === topic).pop();
     return {
-      put: (folder, trial, image, value) => {
-        queue = queue.filter((item) => item.folder !== folder || item.trial !== trial || item.image !== image || sending);
-        queue.push({ folder, trial, image, value, request: optim.requestId() });
-        keep();
-        onChange();
-        send();
+      rate: (folder, trial, image, name, value) => put({ folder, trial, image, name, value }),
+      mark: (folder, trial, image, mark, on) => put({ folder, trial, image, mark, on }),
+      // The newest that is still under way, or undefined.
+      rating: (folder, trial, image, name) => {
+        const item = last(folder, trial, image, `rating ${name}`);
+        return item && item.value;
       },
-      // The newest score that is still under way, or undefined.
-      pending: (folder, trial, image) => [...settled, ...queue].filter((i) => i.folder === folder && i.trial === trial && i.image === image).map((i) => i.value).pop(),
-      sending: (folder, trial, image) => queue.some((i) => i.folder === folder && i.trial === trial && i.image === image),
+      marked: (folder, trial, image, mark) => {
+        const item = last(folder, trial, image, mark);
+        return item && item.on;
+      },
+      sending: (folder, trial, image) => entries().some(([, item]) => of(item, folder, trial, image)),
+      count: (folder) => entries().filter(([, item]) => item.folder === folder).length,
       // A snapshot asked for at time `asked` knows all that was settled before.
       seen: (asked) => {
         settled = settled.filter((item) => item.at > asked);
       },
-      // Scores for a run that is gone would only be refused.
-      resume: (folder) => {
-        queue = queue.filter((item) => item.folder === folder);
-        keep();
+      // Which run takes opinions, or ''.
+      open: (folder) => {
+        if (open === folder) return;
+        open = folder;
         send();
       },
     };
   };
-
-  optim.scoreButtons = (prefix, onScore) => {
-    const buttons = Array.from({ length: 11 }, (_, n) =>
-      el('button', { type: 'button', class: 'optim-score', id: prefix ? `${prefix}_${n}` : undefined, 'data-score': n, title: n === 10 ? 'Key +' : `Key ${n}`, 'aria-pressed': 'false', text: `${n}`, on: { click: () => onScore(n) } }));
-    return {
-      node: el('div', { class: 'optim-scores', role: 'group', 'aria-label': 'Your score' }, ...buttons),
-      draw: (value, pending) => buttons.forEach((button, n) => {
-        button.setAttribute('aria-pressed', String(n === value));
-        optim.setClass(button, 'optim-pending', pending && n === value);
-      }),
-    };
-  };
-  optim.digitOf = (event) => (/^[0-9]$/.test(event.key) ? Number(event.key) : event.key === '+' || event.key === '=' ? 10 : null);
 })();

@@ -123,19 +123,22 @@
     const imagesOf = (number) => (store.snapshot && store.snapshot.images[String(number)]) || [];
     const open = (number, index) => {
       const folder = store.snapshot.run.folder;
-      viewer = optim.openViewer(() => ({ folder, trial: number, images: imagesOf(number) }), index, rater);
+      const ratings = () => (RESTING.includes(store.snapshot.state) ? [] : store.snapshot.run.ratings);
+      viewer = optim.openViewer(() => ({ folder, trial: number, images: imagesOf(number), ratings: ratings() }), index, judge, rater);
       viewer.box.addEventListener('close', () => {
         viewer = null;
       });
     };
-    const scores = optim.scorer(() => draw(), fail);
-    const rater = optim.rater({
-      onScore: (trial, image, value) => {
-        scores.put(store.snapshot.run.folder, trial, image, value);
-        poller.now();
-      },
-      onOpen: open,
+    const said = optim.opinions(() => {
+      draw();
+      poller.now();
+    }, fail);
+    const judge = optim.sitting(said, {
+      folder: () => store.snapshot.run.folder,
+      ratings: () => store.snapshot.run.ratings,
+      image: (trial, index) => imagesOf(trial).find((image) => image.index === index),
     });
+    const rater = optim.rater({ judge, onCommand: command, onDraw: () => draw() });
     const current = optim.parts.trialCard({
       id: 'optim_current', onOpen: open, onSave: (number) => save(number), onSaveAs: saveAs, onFail: fail,
       onFollow: () => {
@@ -175,10 +178,10 @@
         poller.now();
       }),
     });
-    const live = el('div', { class: 'optim-live' }, rater.node, plotCard, verdict.node, importance.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard);
+    const live = el('div', { class: 'optim-live' }, plotCard, verdict.node, importance.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard);
     const right = el('div', { class: 'optim-right' }, welcome, live);
     form.node.append(selftest.node);
-    root.replaceChildren(bar.node, notices.node, el('div', { class: 'optim-columns' }, form.node, right));
+    root.replaceChildren(bar.node, notices.node, rater.node, el('div', { class: 'optim-columns' }, form.node, right));
 
     // At rest: the last trial that came to an end, rather than one that Stop cut short.
     const lastSeen = () => {
@@ -232,10 +235,11 @@
       });
       if (bestNumber === null) best.node.querySelector('.optim-title').textContent = 'Best';
       rater.draw({
-        manual: snapshot.run.manual, active, folder, total: totalOf(snapshot.current), waiting: snapshot.waiting, imagesOf,
-        pending: (trial, image) => scores.pending(folder, trial, image),
-        sending: (trial, image) => scores.sending(folder, trial, image),
+        ratings: snapshot.run.ratings, active, folder, state: snapshot.state, waiting: snapshot.waiting, imagesOf, totalOf, trials: store.trials,
+        best: bestNumber, handedOver: snapshot.run.handed_over, canHandOver: snapshot.run.can_hand_over, finishing: snapshot.finishing,
+        offline: store.offline, unsent: said.count(folder),
       });
+      optim.setClass(root, 'optim-blind', rater.blind());
       drawLog(snapshot);
       if (viewer) viewer.draw();
     };
@@ -266,16 +270,18 @@
       root, store,
       wanted: () => {
         const current = store.snapshot && store.snapshot.current;
-        const numbers = [picked, rater.trial()].filter((n) => n !== null);
+        const numbers = [picked, ...rater.trials()].filter((n) => n !== null);
         if (current === null && store.trials.size) numbers.push(lastSeen());
         return [...new Set(numbers)];
       },
       onData: () => {
-        if (!store.offline) scores.seen(store.asked);
+        if (!store.offline) {
+          said.seen(store.asked);
+          said.open(store.snapshot.run && !RESTING.includes(store.snapshot.state) ? store.snapshot.run.folder : '');
+        }
         if (store.newRun) {
           store.newRun = false;
           picked = null;
-          if (store.snapshot.run) scores.resume(store.snapshot.run.folder);
         }
         draw();
         const state = store.snapshot ? store.snapshot.state : '';

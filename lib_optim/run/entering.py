@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from lib_optim.plan.payload import same_picture
 from lib_optim.plan.records import ImageRecord, Score, Trial
-from lib_optim.plan.scorers import MANUAL, ScorerSpec
+from lib_optim.plan.scorers import MANUAL, ScorerSpec, by_hand
 from lib_optim.run.passes import RunPass
 from lib_optim.scoring.prompts import scoring_text
 from lib_optim.search.stopping import rescored_origin
@@ -41,7 +41,7 @@ def entered(
     there = {image.index: image for image in images if not image.skipped}
     taken: list[ImageRecord] = []
     kept: list[Score] = []
-    same = {spec.id for spec in coming.record.scorers if any(_same_judge(spec, old) for old in before.record.scorers)}
+    same = {spec.key for spec in coming.record.scorers if any(_same_judge(spec, old) for old in before.record.scorers)}
     for job in coming.jobs:
         old = next((j for j in before.jobs if j.index in there and same_picture(j, job)), None)
         if old is None:
@@ -49,8 +49,9 @@ def entered(
         record = there[old.index]
         taken.append(dataclasses.replace(record, trial=number, index=job.index, payload=job.payload.name))
         same_text = scoring_text(old.payload) == scoring_text(job.payload)
-        given = [s for s in scores if s.image == old.index and s.scorer in same and (same_text or s.scorer == MANUAL)]
-        if coming.manual and job.payload.score_weight > 0 and all(score.scorer != MANUAL for score in given):
+        given = [s for s in scores if s.image == old.index and s.scorer in same and (same_text or by_hand(s.scorer))]
+        asked = {spec.key for spec in coming.record.scorers if spec.id == MANUAL}
+        if job.payload.score_weight > 0 and not asked <= {score.scorer for score in given}:
             return None
         kept += [dataclasses.replace(score, trial=number, image=job.index, request="") for score in given]
     again = Trial(
@@ -62,4 +63,4 @@ def entered(
 
 def _same_judge(a: ScorerSpec, b: ScorerSpec) -> bool:
     """Whether both give an image the same raw score: neither weight nor device matters."""
-    return a.id == b.id and dict(a.options) == dict(b.options)
+    return a.key == b.key and dict(a.options) == dict(b.options)

@@ -49,8 +49,8 @@ class RunFiles:
 
     def renew(self) -> None:
         """Have the table written anew: a new pass may have other scorers, and so other columns."""
-        scorers = [spec.id for run_pass in self._passes.all for spec in run_pass.record.scorers]
-        scorers += [spec.id for spec in self._resolved.plan.verify.scorers]
+        scorers = [spec.key for run_pass in self._passes.all for spec in run_pass.record.scorers]
+        scorers += [spec.key for spec in self._resolved.plan.verify.scorers]
         names = [parameter.name for parameter in self._resolved.space.parameters]
         self._table = TrialTable(self._folder.trials_csv, names, list(dict.fromkeys(scorers)))
         self._tabled: set[int] | None = None

@@ -21,7 +21,7 @@ from lib_optim.plan.bounds import Value
 from lib_optim.plan.errors import StoreError
 from lib_optim.plan.payload import ImageJob, same_picture
 from lib_optim.plan.records import ImageRecord, Score, Trial
-from lib_optim.plan.scorers import MANUAL
+from lib_optim.plan.scorers import by_hand
 from lib_optim.run.check import Resolved
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.passes import Passes, RunPass
@@ -152,7 +152,7 @@ def _enter(
         images.append(dataclasses.replace(image, trial=number, index=index, payload=payload.name, file=file))
         same_text = scoring_text(old) == scoring_text(payload)
         for score in given:
-            if score.image == image.index and score.scorer in judges and (same_text or score.scorer == MANUAL):
+            if score.image == image.index and score.scorer in judges and (same_text or by_hand(score.scorer)):
                 # Two new images may be one old one: a request counts once.
                 request = f"{score.request} {index}" if score.request else ""
                 scores.append(dataclasses.replace(score, image=index, request=request))

@@ -17,6 +17,7 @@ from lib_optim.run.check import Resolved
 from lib_optim.run.entering import entered, entrants
 from lib_optim.run.files import RunFiles
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.marks import ALL_LEFT_OUT, Mark, rejudged
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
@@ -71,6 +72,7 @@ class History:
         # A fork counts on where its parent stopped: a suggestion depends on its number, and none comes twice.
         self._least = int(store.note("first_number") or 0)
         self._guard = threading.RLock()
+        self.at_work: int | None = None  # the trial that the worker takes to its end; others may end by a click
         self._trials = {trial.number: trial for trial in store.trials()}
 
     def show(self) -> None:
@@ -312,8 +314,10 @@ class History:
             ScorerError: An automatic score is missing, or nothing was scored.
         """
         with self._guard:
-            if self._book.waiting(trial.number):
+            book, number = self._book, trial.number
+            if book.waiting(number) or book.broken(number) or not book.counting(number):
                 return False
+            self._book.leave_unrated(trial.number)
             value = self._book.value(trial.number)
             self._end(dataclasses.replace(trial, state="complete", value=value, finished=time.time()))
             return True
@@ -326,18 +330,36 @@ class History:
             self._end(trial)
             return trial
 
-    def score(self, trial: int, image: int, value: float | None, request: str) -> None:
+    def broken(self, number: int, reason: str) -> None:
+        """Record that a trial failed because of a broken image, unless the user took that back meanwhile."""
+        with self._guard:
+            self.end(number, "failed", reason)
+            self._heard(number)
+
+    def score(self, trial: int, image: int, value: float | None, request: str, name: str = "") -> None:
         """Take a human score (None takes it back). A complete trial gets its new value, or waits again.
 
         Raises:
             RunError: See `ScoreBook.human`.
         """
         with self._guard:
-            if not self._book.human(trial, image, value, request):
-                return
-            known = self._trials.get(trial)
-            if known is not None and self._revalue(known):
-                self._take(self._trials[trial])
+            if self._book.human(trial, image, value, request, name):
+                self._heard(trial)
+
+    def mark(self, trial: int, image: int, mark: Mark, on: bool, request: str) -> None:
+        """Take a mark, or take it back: a trial with a broken image fails, and comes back without the mark.
+
+        Raises:
+            RunError: See `ScoreBook.human`.
+        """
+        with self._guard:
+            if self._book.mark(trial, image, mark, on, request):
+                self._heard(trial)
+
+    def _heard(self, number: int) -> None:
+        known = self._trials.get(number)
+        if known is not None and self._revalue(known):
+            self._take(self._trials[number])
 
     def _show_phase(self) -> None:
         """Show where the pass stands that is worked on."""
@@ -370,14 +392,28 @@ class History:
             self._search.add(dataclasses.replace(trial, values=values))
 
     def _revalue(self, trial: Trial) -> bool:
-        if not self._passes.of(trial).manual or trial.state != "complete":
+        """Bring a trial in line with what people said of its images; return whether that changed it."""
+        left = trial.state == "waiting" and trial.number != self.at_work
+        if not self._passes.of(trial).manual or not (trial.state == "complete" or left or rejudged(trial.reason)):
             return False
-        waits = bool(self._book.waiting(trial.number))
-        value = None if waits else self._book.value(trial.number)
-        if value == trial.value:
+        now = self._judged(trial)
+        if (now.state, now.value, now.reason) == (trial.state, trial.value, trial.reason):
             return False
-        self.put(dataclasses.replace(trial, state="waiting" if waits else "complete", value=value))
+        self.put(now)
         return True
+
+    def _judged(self, trial: Trial) -> Trial:
+        book, number = self._book, trial.number
+        if broken := book.broken(number):
+            return dataclasses.replace(trial, state="failed", value=None, reason=broken)
+        if not book.whole(number):  # it was given up half-way
+            return dataclasses.replace(trial, state="running", value=None, reason="")
+        if book.waiting(number):
+            return dataclasses.replace(trial, state="waiting", value=None, reason="")
+        if not book.counting(number):
+            return dataclasses.replace(trial, state="skipped", value=None, reason=ALL_LEFT_OUT)
+        finished = trial.finished if trial.state == "complete" else time.time()
+        return dataclasses.replace(trial, state="complete", value=book.value(number), reason="", finished=finished)
 
     def _end(self, trial: Trial) -> None:
         self.put(trial)

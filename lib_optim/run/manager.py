@@ -15,11 +15,13 @@ from lib_optim.hosts.base import Host
 from lib_optim.plan.errors import PlanError, RunError, StoreError
 from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import RunPlan, SaveSpec, SharedSpec
+from lib_optim.plan.scorers import ratings_json
 from lib_optim.run.changing import later_passes, refuse_another_run
 from lib_optim.run.check import PlanCheck, Resolved, check_plan
 from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder, list_runs
 from lib_optim.run.fork import Taken, take_over
+from lib_optim.run.marks import Mark
 from lib_optim.run.recorded import Recorded, found_model, recorded_run, recorded_trial
 from lib_optim.run.sameness import refuse_changed_space
 from lib_optim.run.saving import Saved, save_trial
@@ -202,16 +204,42 @@ class RunManager:
             self._show("stopping", "Stopping …", (*_MAKING, "waiting", "pausing", "paused"))
             worker.hold.interrupt()
 
-    def score(self, trial: int, image: int, value: float | None, request: str) -> None:
+    def score(
+        self, trial: int, image: int, value: float | None, request: str, name: str = "", folder: str = ""
+    ) -> None:
         """Record the user's score 0 to 10 of an image; None takes it back. A request id counts once.
 
+        Args:
+            trial: Its number, finished or not.
+            image: Index of the image.
+            value: The score.
+            request: An id of the click.
+            name: Of the rating, where the plan has several.
+            folder: The run that the click was meant for; any if empty.
+
         Raises:
-            RunError: No run is open, it takes no human scores, or there is no such image.
+            RunError: No run is open or another one, it takes no human scores, or there is no such image.
         """
+        self._open(folder).context.history.score(trial, image, value, request, name)
+
+    def mark(self, trial: int, image: int, mark: Mark, on: bool, request: str, folder: str = "") -> None:
+        """Record that an image is broken or left out, or is no longer; otherwise as `score`."""
+        self._open(folder).context.history.mark(trial, image, mark, on, request)
+
+    def hand_over(self, on: bool = True) -> None:
+        """Have the automatic judges decide alone from here on, or wait for the user's ratings again.
+
+        Raises:
+            RunError: No run is open, or it has no automatic judge.
+        """
+        self._open("").book.hand_over(on)
+
+    def _open(self, folder: str) -> RunWorker:
         worker = self._alive()
-        if worker is None:
-            raise RunError("No run is going on; resume the run to score its images.")
-        worker.history.score(trial, image, value, request)
+        if worker is None or folder not in ("", worker.folder.name):
+            which = f"The run {folder} is not" if folder else "No run is"
+            raise RunError(f"{which} going on; resume it to score its images.")
+        return worker
 
     def save_trial(self, number: int, save: SaveSpec | None = None, name: str = "", folder: str = "") -> Saved:
         """Save the merge of any trial of any run as a checkpoint. Takes seconds.
@@ -341,7 +369,7 @@ class RunManager:
                     "trials": resolved.plan.budget.trials,
                     "images": len(resolved.jobs),
                     "started": time.time(),
-                    "manual": any(scorer.id == "manual" for scorer in resolved.plan.scorers),
+                    "ratings": ratings_json(resolved.plan.scorers),
                     "higher_is_better": True,
                 },
                 resolved.jobs,

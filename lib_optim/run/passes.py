@@ -12,7 +12,7 @@ from lib_optim.plan.passes import PassRecord, first_pass, last_pass, later_pass,
 from lib_optim.plan.payload import ImageJob, jobs_of
 from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import RunPlan
-from lib_optim.plan.scorers import MANUAL
+from lib_optim.plan.scorers import MANUAL, ratings_json
 from lib_optim.run.store import Store
 
 __all__ = ["Passes", "RunPass"]
@@ -46,6 +46,11 @@ class RunPass:
     def manual(self) -> bool:
         """Whether a human scores its images."""
         return any(spec.id == MANUAL for spec in self.record.scorers)
+
+    @property
+    def ratings(self) -> list[dict[str, object]]:
+        """What a human says of an image, as JSON: ``key`` of the score, ``name`` and ``weight``; empty if nothing."""
+        return ratings_json(self.record.scorers)
 
     @property
     def known_jobs(self) -> int:

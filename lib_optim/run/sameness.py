@@ -27,8 +27,8 @@ def same_models(parent: Resolved, fork: Resolved) -> bool:
 
 def same_judges(before: Sequence[ScorerSpec], now: Sequence[ScorerSpec]) -> frozenset[str]:
     """Return the judges whose raw scores stand: same options. Weights and devices do not change them."""
-    options = {spec.id: dict(spec.options) for spec in before}
-    return frozenset(spec.id for spec in now if options.get(spec.id) == dict(spec.options))
+    options = {spec.key: dict(spec.options) for spec in before}
+    return frozenset(spec.key for spec in now if options.get(spec.key) == dict(spec.options))
 
 
 def refuse_changed_space(name: str, trials: Iterable[Trial], space: Space) -> None:

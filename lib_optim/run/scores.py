@@ -16,6 +16,7 @@ from lib_optim.plan.records import ImageRecord, Score, Trial
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.run.control import Control
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.marks import Mark, Marks, names_of
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.results import read_image
 from lib_optim.run.store import Store
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["ScoreBook"]
 
 HUMAN_RANGE = (0.0, 10.0)
+_HANDED_OVER = "handed_over"
 _log = logging.getLogger(__name__)
 
 
@@ -53,6 +55,8 @@ class ScoreBook:
         self._raw: dict[int, dict[int, dict[str, float]]] = {}
         self._images: dict[int, dict[int, ImageRecord]] = {}
         self._kept: dict[int, dict[int, Image.Image]] = {}  # until all of their payload are there
+        self._marks = Marks(store)
+        self._handed_over = store.note(_HANDED_OVER) == "yes"
         self._errors: dict[int, ScorerError] = {}
         self._broken: StoreError | None = None
         self._workers: list[tuple[tuple[ScorerSpec, ...], ScoringWorker]] = []
@@ -89,6 +93,8 @@ class ScoreBook:
         with self._guard:
             self._images[trial] = {image.index: image for image in self._store.images(trial)}
             for score in self._store.scores(trial):
+                if self._marks.load(score):
+                    continue
                 self._raw.setdefault(trial, {}).setdefault(score.image, {})[score.scorer] = score.raw
             for image in self._images[trial].values():
                 self._view.put_image(image)
@@ -155,7 +161,8 @@ class ScoreBook:
     def _counting(self, trial: int) -> list[ImageRecord]:
         images = self._images.get(trial, {}).values()
         jobs = self._pass_of[trial].jobs if images else ()
-        return [i for i in images if not i.skipped and jobs[i.index].payload.score_weight > 0]
+        out = self._marks.marked(trial, "mark: left out")
+        return [i for i in images if not i.skipped and i.index not in out and jobs[i.index].payload.score_weight > 0]
 
     def _unscored(self, trial: int) -> list[ImageRecord]:
         with self._guard:
@@ -165,9 +172,14 @@ class ScoreBook:
     def waiting(self, trial: int) -> list[int]:
         """Return the images of `trial` that need a human score."""
         with self._guard:
-            if trial not in self._pass_of or not self._pass_of[trial].manual:
+            if trial not in self._pass_of or self.broken(trial):
                 return []
-            return [i.index for i in self._counting(trial) if MANUAL not in self._scores_of(trial, i.index)]
+            wanted = {spec.key for spec in _by_hand(self._pass_of[trial])}
+            if not wanted or (self._handed_over and self.can_hand_over(trial)):
+                return []
+            left = self._marks.marked(trial, "mark: unrated")
+            images = [i.index for i in self._counting(trial) if i.index not in left]
+            return [i for i in images if not wanted <= set(self._scores_of(trial, i))]
 
     def value(self, trial: int, images: Collection[int] | None = None) -> float:
         """Return the trial's combined score, or that of some of its images.
@@ -179,52 +191,114 @@ class ScoreBook:
             run_pass = self._pass_of[trial]
             skipped = {i for i, image in self._images.get(trial, {}).items() if image.skipped}
             jobs = [job for job in run_pass.jobs if images is None or job.index in images]
-            return trial_value(self._raw.get(trial, {}), jobs, run_pass.record.deciding, skipped)
+            skipped |= self._marks.marked(trial, "mark: left out")
+            unrated = self._marks.marked(trial, "mark: unrated")
+            return trial_value(self._raw.get(trial, {}), jobs, run_pass.record.deciding, skipped, unrated)
 
     def opinions(self, trial: int, images: Collection[int]) -> dict[str, float]:
         """Return what the held-out scorers of a verification think of some images: the mean of their raw scores."""
         with self._guard:
             record = self._pass_of[trial].record
             raw = [self._scores_of(trial, image) for image in images]
-            others = [spec.id for spec in record.scorers if spec not in record.deciding]
+            others = [spec.key for spec in record.scorers if spec not in record.deciding]
             given = {name: [scores[name] for scores in raw if name in scores] for name in others}
             return {name: math.fsum(values) / len(values) for name, values in given.items() if values}
 
-    def human(self, trial: int, image: int, value: float | None, request: str) -> bool:
-        """Record a human score (None takes it back).
+    def human(self, trial: int, image: int, value: float | None, request: str, name: str = "") -> bool:
+        """Record a human score (None takes it back); `name` is that of the rating, where there are several.
 
         Returns:
             Whether anything changed; False for a request id that was seen before.
 
         Raises:
-            RunError: This run takes no human scores, there is no such image, or the value is out of range.
+            RunError: This run takes no human scores, there is no such image or rating, or the value is out of range.
         """
-        if not self._pass_of.get(trial, self._passes.current).manual:
-            raise RunError("This run is not scored by hand; choose 'manual' among the judges to do so.")
+        key = ScorerSpec(MANUAL, name=name).key
         if value is not None and not HUMAN_RANGE[0] <= value <= HUMAN_RANGE[1]:
             raise RunError(f"A score must lie between {HUMAN_RANGE[0]:g} and {HUMAN_RANGE[1]:g}, not {value:g}.")
         with self._guard:
-            record = self._images.get(trial, {}).get(image)
-            if record is None or record.skipped:
-                raise RunError(f"Trial {trial} has no image {image} that could be scored.")
-            score = Score(trial, image, MANUAL, value if value is not None else 0.0, request, created=time.time())
+            known = self._judged_by_hand(trial, image)
+            if key not in known:
+                raise RunError(f"There is no rating '{name}' in this run; there are {', '.join(map(repr, known))}.")
+            score = Score(trial, image, key, value if value is not None else 0.0, request, created=time.time())
             record_it = self._store.remove_score if value is None else self._store.add_score
             changed = record_it(score)
             if changed:
                 scores = self._scores_of(trial, image)
-                scores.pop(MANUAL, None)
+                scores.pop(key, None)
                 if value is not None:
-                    scores[MANUAL] = value
+                    scores[key] = value
                 self._show(trial, image)
                 self.update_waiting()
         self._control.wake()
         return changed
+
+    def mark(self, trial: int, image: int, mark: Mark, on: bool, request: str) -> bool:
+        """Record what else a person says of an image, or takes back; otherwise as `human`."""
+        with self._guard:
+            self._judged_by_hand(trial, image)
+            changed = self._marks.put(trial, image, mark, on, request)
+            if changed:
+                self._show(trial, image)
+                self.update_waiting()
+        self._control.wake()
+        return changed
+
+    def _judged_by_hand(self, trial: int, image: int) -> list[str]:
+        known = [spec.key for spec in _by_hand(self._pass_of.get(trial, self._passes.current))]
+        if not known:
+            raise RunError("This run is not scored by hand; choose 'manual' among the judges to do so.")
+        record = self._images.get(trial, {}).get(image)
+        if record is None or record.skipped:
+            raise RunError(f"Trial {trial} has no image {image} that could be scored.")
+        return known
+
+    def whole(self, trial: int) -> bool:
+        """Whether all images of `trial` are there, with their automatic scores."""
+        with self._guard:
+            return len(self._images.get(trial, {})) == len(self._pass_of[trial].jobs) and not self._unscored(trial)
+
+    def broken(self, trial: int) -> str:
+        """Return why `trial` fails because the user marked an image as broken, or an empty string."""
+        with self._guard:
+            return self._marks.broken(trial, self._images.get(trial, {}))
+
+    def can_hand_over(self, trial: int | None = None) -> bool:
+        """Whether there are automatic judges to decide alone: of `trial`, else of the pass that goes on."""
+        run_pass = self._passes.current if trial is None else self._pass_of[trial]
+        return any(spec.id != MANUAL for spec in run_pass.record.deciding)
+
+    def hand_over(self, on: bool) -> None:
+        """Leave the images that are not rated to the automatic judges, or take them back; kept across sessions.
+
+        Raises:
+            RunError: There is no automatic judge.
+        """
+        with self._guard:
+            if on and not self.can_hand_over():
+                raise RunError("No automatic judge is chosen beside your own eyes, so there is none to hand over to.")
+            self._store.set_note(_HANDED_OVER, "yes" if on else "")
+            self._handed_over = on
+            self.update_waiting()
+        self._control.wake()
+
+    def leave_unrated(self, trial: int) -> None:
+        """Record which images of a trial that ends while handed over have no rating: its value is made without."""
+        with self._guard:
+            if not (self._handed_over and self.can_hand_over(trial)):
+                return
+            wanted = {spec.key for spec in _by_hand(self._pass_of[trial])}
+            for image in self._counting(trial):
+                if not wanted <= set(self._scores_of(trial, image.index)):
+                    self._marks.put(trial, image.index, "mark: unrated", on=True)
+                    self._show(trial, image.index)
 
     def update_waiting(self) -> None:
         """Tell the page which images need a human score: those of all trials that are not ended."""
         if not self.manual:
             return
         with self._guard:
+            self._view.set_handed_over(self._handed_over, self.can_hand_over())
             waiting = {
                 (number, index)
                 for number in self._images
@@ -303,7 +377,9 @@ class ScoreBook:
 
     def _show(self, trial: int, image: int) -> None:
         raw = self._scores_of(trial, image)
-        self._view.put_scores(trial, image, raw, image_value(raw, self._pass_of[trial].record.deciding))
+        marks = self._marks.of(trial, image)
+        value = image_value(raw, self._pass_of[trial].record.deciding, "mark: unrated" in marks)
+        self._view.put_scores(trial, image, raw, value, names_of(marks))
 
 
 def _same_payload(run_pass: RunPass, image: ImageRecord) -> list[ImageJob]:
@@ -313,3 +389,7 @@ def _same_payload(run_pass: RunPass, image: ImageRecord) -> list[ImageJob]:
 
 def _automatic(run_pass: RunPass) -> tuple[ScorerSpec, ...]:
     return tuple(spec for spec in run_pass.record.scorers if spec.id != MANUAL)
+
+
+def _by_hand(run_pass: RunPass) -> tuple[ScorerSpec, ...]:
+    return tuple(spec for spec in run_pass.record.scorers if spec.id == MANUAL)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lib_optim.run.context import RunContext
     from lib_optim.run.hosting import Turn
 
-__all__ = ["TrialRunner", "TrialSkipped"]
+__all__ = ["TrialBroken", "TrialRunner", "TrialSkipped"]
 
 _FULL_CHECK_EVERY = 50
 _UNASKED_INTERRUPTIONS = 3
@@ -30,6 +30,10 @@ _T = TypeVar("_T")
 
 class TrialSkipped(Exception):
     """The user skipped the trial. Never leaves the run package."""
+
+
+class TrialBroken(Exception):
+    """The user marked an image of the trial as broken. Never leaves the run package."""
 
 
 class TrialRunner:
@@ -106,7 +110,8 @@ class TrialRunner:
         with contextlib.suppress(Interrupted):  # the user wanted the model back in the middle of the merge
             self._swap(turn)
             for job in self.remaining:
-                if self._run.control.leave_model or not self._image(job, session):
+                leave = self._run.control.leave_model or self._run.book.broken(self._trial.number)
+                if leave or not self._image(job, session):
                     break
             self._verify_unchanged(turn.live, turn.digests)
 

@@ -54,6 +54,8 @@ class RunView:
         self._finishing = False
         self._swap_seconds: float | None = None
         self._waiting: set[tuple[int, int]] = set()
+        self._marks: dict[tuple[int, int], list[str]] = {}
+        self._handed_over = (False, False)
         self._saved: list[str] = []
         self._saved_notes: dict[str, list[str]] = {}
         self._errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
@@ -160,9 +162,12 @@ class RunView:
             self._images.setdefault(image.trial, {})[image.index] = image
             self.revision += 1
 
-    def put_scores(self, trial: int, image: int, raw: Mapping[str, float], value: float | None) -> None:
-        """Take over all raw scores of an image and their combination."""
+    def put_scores(
+        self, trial: int, image: int, raw: Mapping[str, float], value: float | None, marks: Sequence[str] = ()
+    ) -> None:
+        """Take over all raw scores of an image, their combination, and what else was said of it."""
         with self._guard:
+            self._marks[trial, image] = list(marks)
             self._scores[trial, image] = {name: (score, value) for name, score in raw.items()}
             self.revision += 1
 
@@ -171,6 +176,13 @@ class RunView:
         with self._guard:
             self._waiting = set(waiting)
             self.revision += 1
+
+    def set_handed_over(self, on: bool, possible: bool) -> None:
+        """Say whether the automatic judges decide alone, and whether they could."""
+        with self._guard:
+            if self._handed_over != (on, possible):
+                self._handed_over = (on, possible)
+                self.revision += 1
 
     def add_saved(self, path: str, notes: Sequence[str] = ()) -> None:
         """Add a saved file, and what the user should know of it."""
@@ -265,8 +277,10 @@ class RunView:
             }
             for p in self._passes.values()
         ]  # fmt: skip
-        manual = self._passes[self._pass].manual if self._pass in self._passes else self._run["manual"]
-        return {**self._run, "manual": manual, "passes": passes}
+        ratings = self._passes[self._pass].ratings if self._pass in self._passes else self._run.get("ratings", [])
+        on, possible = self._handed_over
+        hand_over = {"handed_over": on, "can_hand_over": possible}
+        return {**self._run, "manual": bool(ratings), "ratings": ratings, **hand_over, "passes": passes}
 
     def _progress(self, step: tuple[int, int] | None) -> dict[str, Any]:
         done = [t for _, t in self._trials.values() if t.state in ("complete", "failed", "skipped")]
@@ -313,6 +327,7 @@ class RunView:
             "skipped": image.skipped,
             "scores": {name: raw for name, (raw, _) in scores.items()},
             "value": next((value for _, value in scores.values()), None),
+            "marks": self._marks.get((image.trial, image.index), []),
         }
 
     def _trial_json(self, trial: Trial) -> dict[str, Any]:

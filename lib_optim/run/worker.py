@@ -16,8 +16,9 @@ from lib_optim.plan.errors import HostChanged, OptimError, StoreError
 from lib_optim.plan.records import Trial
 from lib_optim.run.context import RunContext
 from lib_optim.run.control import StopRun
+from lib_optim.run.marks import ALL_LEFT_OUT
 from lib_optim.run.saving import save_trial
-from lib_optim.run.trial import TrialRunner, TrialSkipped
+from lib_optim.run.trial import TrialBroken, TrialRunner, TrialSkipped
 from lib_optim.run.view import RunState
 from lib_optim.search.verification import verified_number
 
@@ -217,11 +218,14 @@ class RunWorker:
     def _make(self, trial: Trial) -> None:
         """Take a trial to its end, whatever that is."""
         self.control.begin_trial()
+        self.history.at_work = trial.number
         try:
             self._work(trial)
             self._failures = 0
         except TrialSkipped as skipped:
             self.history.end(trial.number, "skipped", str(skipped))
+        except TrialBroken as broken:
+            self.history.broken(trial.number, str(broken))
         except (StopRun, StoreError):
             raise
         except Exception as error:  # noqa: BLE001 - hosts, scorers and methods are others' code, and raise anything
@@ -231,6 +235,8 @@ class RunWorker:
                 self._failures = 0
                 self.control.pause()
                 self._pause(f"{_FAILURES_IN_A_ROW} trials in a row failed, the last one because: {reason}")
+        finally:
+            self.history.at_work = None
         self.context.trials_since_start += 1
 
     def _failed(self, number: int, error: Exception) -> str:
@@ -267,6 +273,7 @@ class RunWorker:
                 raise StopRun
             if self.control.skipping_trial:
                 raise TrialSkipped("Skipped by the user.")
+            self._look_for_broken(number)
             session = self._session()
             if session is None:
                 continue
@@ -319,14 +326,24 @@ class RunWorker:
         self.book.wait_for_scorers(trial.number)
         if self.control.skipping_trial:
             raise TrialSkipped("Skipped by the user.")
-        if not self.book.counting(trial.number):
-            raise TrialSkipped("The user skipped all images that count.")
+        self._look_for_broken(trial.number)
         trial = dataclasses.replace(trial, seconds={**trial.seconds, "score": time.perf_counter() - started})
-        while not self.history.complete_if_scored(trial):
+        while self._counts(trial) and not self.history.complete_if_scored(trial):
             trial = self.history.put(dataclasses.replace(trial, state="waiting"))
             self.book.update_waiting()
             self._wait_for_human(trial.number)
             self.context.say("running", f"Trial {trial.number} is scored.")
+
+    def _counts(self, trial: Trial) -> bool:
+        """Check that there is something to judge; the user may say otherwise at any time."""
+        self._look_for_broken(trial.number)
+        if not self.book.counting(trial.number):
+            raise TrialSkipped(ALL_LEFT_OUT)
+        return True
+
+    def _look_for_broken(self, number: int) -> None:
+        if reason := self.book.broken(number):
+            raise TrialBroken(reason)
 
     def _wait_for_human(self, number: int) -> None:
         if self.control.pausing:

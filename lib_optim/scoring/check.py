@@ -23,7 +23,7 @@ def scorers_problems(specs: Sequence[ScorerSpec], models_dir: Path, jobs: Sequen
     if not specs:
         return [Problem("scorers", "No scorer was chosen, so no merge could be judged; choose at least one.")]
     found = [p for i, spec in enumerate(specs) for p in scorer_problems(spec, models_dir, f"scorers[{i}]", jobs)]
-    ids = [spec.id for spec in specs]
+    ids = [spec.key for spec in specs]
     return found + [
         Problem("scorers", f"The scorer {name} is listed {ids.count(name)} times; keep one of them.")
         for name in dict.fromkeys(ids)
@@ -50,6 +50,7 @@ def scorer_problems(
     if not (math.isfinite(spec.weight) and spec.weight > 0):
         sentence = f"The weight of the scorer {spec.id} is {spec.weight:g}; it must be above 0."
         found.append(Problem(f"{where}.weight", sentence))
+    found += [Problem(f"{where}.name", sentence) for sentence in _name_problems(row, spec)]
     found += [Problem(f"{where}.device", sentence) for sentence in _device_problems(row, spec.device)]
     found += [
         Problem(f"{where}.packages", f"The scorer {row.id} needs the Python package {name}, which is not installed.")
@@ -61,6 +62,15 @@ def scorer_problems(
     if row.check is not None and not options:
         found += [Problem(f"{where}.options.{name}", text) for name, text in row.check(spec.options, models_dir, jobs)]
     return found
+
+
+def _name_problems(row: ScorerRow, spec: ScorerSpec) -> list[str]:
+    if not spec.name:
+        return []
+    if not row.manual:
+        return [f"The scorer {row.id} has the name '{spec.name}'; only ratings by hand have names, so take it out."]
+    plain = spec.name == spec.name.strip() and spec.name.isprintable() and len(spec.name) <= 40
+    return [] if plain else [f"The rating '{spec.name}' needs a name of 1 to 40 characters, no blanks around it."]
 
 
 def _device_problems(row: ScorerRow, device: str) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.plan.payload import ImageJob
-from lib_optim.plan.scorers import ScorerSpec
+from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.scoring.registry import scorer_row
 
 __all__ = ["image_value", "mapped", "trial_value"]
@@ -33,24 +33,26 @@ def mapped(scorer: str, raw: float) -> float:
     return (raw - bad) / (good - bad)
 
 
-def image_value(raw: Mapping[str, float], specs: Sequence[ScorerSpec]) -> float | None:
+def image_value(raw: Mapping[str, float], specs: Sequence[ScorerSpec], unrated: bool = False) -> float | None:
     """Return the value of one image, higher is better, or None while a scorer of `specs` is missing in `raw`.
 
     Args:
-        raw: Scorer id to raw score. Others than those of `specs` are ignored.
+        raw: Scorer key to raw score. Others than those of `specs` are ignored.
         specs: The scorers of the run, at least one, with weights above 0.
+        unrated: Whether ratings by hand may be missing; the value is then the mean of the others, on the same scale.
 
     Raises:
         ScorerError: A raw score is not finite, or there is no scorer.
     """
     if not specs:
         raise ScorerError("No scorer was chosen, so images have no value; choose at least one.")
-    if any(spec.id not in raw for spec in specs):
+    given = [spec for spec in specs if spec.key in raw or not (unrated and spec.id == MANUAL)]
+    if not given or any(spec.key not in raw for spec in given):
         return None
-    values = [mapped(spec.id, raw[spec.id]) for spec in specs]
+    values = [mapped(spec.id, raw[spec.key]) for spec in given]
     if len(specs) == 1 and not scorer_row(specs[0].id).lower_is_better:
-        return float(raw[specs[0].id])
-    return _weighted_mean(values, [spec.weight for spec in specs])
+        return float(raw[specs[0].key])
+    return _weighted_mean(values, [spec.weight for spec in given])
 
 
 def trial_value(
@@ -58,14 +60,16 @@ def trial_value(
     jobs: Sequence[ImageJob],
     specs: Sequence[ScorerSpec],
     skipped: Collection[int] = (),
+    unrated: Collection[int] = (),
 ) -> float:
     """Return the value of one trial: the mean of its images' values, weighted by their payload's `score_weight`.
 
     Args:
-        raw: Image index to scorer id to raw score.
+        raw: Image index to scorer key to raw score.
         jobs: All images of the trial. Those with weight 0 do not count.
         specs: The scorers of the run.
         skipped: Indices of images that the user skipped; they do not count.
+        unrated: Indices of images that the user left to the automatic scorers.
 
     Raises:
         ScorerError: An image that counts lacks a score, a score is not finite, or no image counts.
@@ -75,9 +79,9 @@ def trial_value(
         raise ScorerError("No image of this trial counts: all were skipped, or their payloads have score weight 0.")
     values: list[float] = []
     for job in counting:
-        value = image_value(raw.get(job.index, {}), specs)
+        value = image_value(raw.get(job.index, {}), specs, job.index in unrated)
         if value is None:
-            missing = ", ".join(spec.id for spec in specs if spec.id not in raw.get(job.index, {}))
+            missing = ", ".join(spec.key for spec in specs if spec.key not in raw.get(job.index, {}))
             raise ScorerError(f"Image {job.index + 1} of payload '{job.payload.name}' has no score by {missing}.")
         values.append(value)
     return _weighted_mean(values, [job.payload.score_weight for job in counting])

@@ -37,6 +37,7 @@ from lib_optim.ui.fields import number, whole
 from lib_optim.ui.form_blocks import block_map_text, form_blocks
 from lib_optim.ui.guide_form import MODES, guide_from_form
 from lib_optim.ui.passes_form import passes_from_form
+from lib_optim.ui.ratings_form import ratings_from_text
 from lib_optim.ui.search_form import sampler_from_form
 from lib_optim.ui.verify_form import default_verify, verify_from_form
 
@@ -273,6 +274,9 @@ def _scorers(form: Mapping[str, Any], choices: Choices, problems: list[Problem])
         weight = number(row.get("weight", 1))
         if weight is None or weight <= 0:
             problems.append(Problem(f"{where}.weight", f"The weight of {scorer} must be a number above 0."))
+            continue
+        if scorer == MANUAL:
+            specs += ratings_from_text(str(row.get("ratings") or ""), weight, f"{where}.ratings", problems)
             continue
         options: dict[str, Any] = {}
         for name, value in (row.get("options") or {}).items():

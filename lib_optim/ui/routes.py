@@ -4,7 +4,8 @@
     GET  /optim/api/snapshot?since=&trials=3,4   state of the run    GET  /optim/api/runs      earlier runs
     POST /optim/api/check | start        {"form": …} or {"plan": …}  POST /optim/api/command   {"command": …}
     GET  /optim/api/recipes              recipes at hand             POST /optim/api/recipe    {"path": …}: one of them
-    POST /optim/api/score                {trial, image, value, request}
+    POST /optim/api/score                {trial, image, value, request}; also name (of the rating), folder (its run)
+    POST /optim/api/mark                 {trial, image, mark: broken | left out, on, request}; also folder
     POST /optim/api/weights | block_weights   see `lib_optim.ui.weights`
     POST /optim/api/starts               see `lib_optim.ui.start_table`
     POST /optim/api/choice               {"methods": […]}: several merge methods as one
@@ -27,6 +28,7 @@ from starlette.responses import FileResponse, Response
 
 from lib_optim.plan.errors import PlanError
 from lib_optim.plan.run_plan import RunPlan, SaveSpec
+from lib_optim.run.marks import Mark
 from lib_optim.ui.base_advice import base_advice
 from lib_optim.ui.catalog import Catalog
 from lib_optim.ui.form import plan_from_form
@@ -45,7 +47,8 @@ if TYPE_CHECKING:
 __all__ = ["mount"]
 
 IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
-_MARK = "/optim/api/snapshot"
+_SNAPSHOT = "/optim/api/snapshot"
+_MARKS: dict[str, Mark] = {"broken": "mark: broken", "left out": "mark: left out"}
 
 
 def mount(app: Any, manager: RunManager, hosts: Collection[str] | None = None) -> None:
@@ -56,7 +59,7 @@ def mount(app: Any, manager: RunManager, hosts: Collection[str] | None = None) -
         manager: The one run manager of this process.
         hosts: See `lib_optim.ui.http.endpoint`.
     """
-    if any(getattr(route, "path", None) == _MARK for route in app.routes):
+    if any(getattr(route, "path", None) == _SNAPSHOT for route in app.routes):
         return
     for method, path, handler in _Api(manager).table():
         app.router.add_route(path, endpoint(handler, hosts), methods=[method])
@@ -73,7 +76,7 @@ class _Api:
         return (
             ("GET", "/optim/api/setup", lambda call: self._catalog.setup(call.query.get("refresh") == "1")),
             ("GET", "/optim/api/methods", lambda call: self._catalog.all_methods(call.query.get("refresh") == "1")),
-            ("GET", _MARK, self._snapshot),
+            ("GET", _SNAPSHOT, self._snapshot),
             ("GET", "/optim/api/runs", lambda _: {"runs": self._manager.runs()}),
             ("GET", "/optim/api/recipes", lambda _: {"recipes": known_recipes(self._manager)}),
             ("POST", "/optim/api/recipe", self._recipe),
@@ -82,6 +85,7 @@ class _Api:
             ("POST", "/optim/api/start", self._start),
             ("POST", "/optim/api/command", self._command),
             ("POST", "/optim/api/score", self._score),
+            ("POST", "/optim/api/mark", self._mark),
             ("POST", "/optim/api/guide", lambda call: guide_shown(call, self._catalog)),
             ("POST", "/optim/api/weights", lambda call: understood(call, self._catalog)),
             ("POST", "/optim/api/starts", lambda call: starts_shown(call, self._catalog, self._outputs)),
@@ -144,6 +148,8 @@ class _Api:
             "skip_trial": manager.skip_trial,
             "stop": manager.stop,
             "finish": manager.finish,
+            "hand_over": manager.hand_over,
+            "take_back": lambda: manager.hand_over(False),
         }
         if name in plain:
             plain[name]()
@@ -169,6 +175,14 @@ class _Api:
     def _block_weights(self, call: Call) -> dict[str, Any]:
         return {"weights": self._manager.block_weights(_whole(call, "trial"), str(call.body.get("folder") or ""))}
 
+    def _mark(self, call: Call) -> dict[str, Any]:
+        kind, on = _text(call, "mark"), call.body.get("on")
+        if kind not in _MARKS or not isinstance(on, bool):
+            raise Refused(400, f"'mark' must be one of {', '.join(_MARKS)}, and 'on' true or false.")
+        trial, image = _whole(call, "trial"), _whole(call, "image")
+        self._manager.mark(trial, image, _MARKS[kind], on, _text(call, "request"), _short(call, "folder"))
+        return {"trial": trial, "image": image, "mark": kind, "on": on}
+
     def _score(self, call: Call) -> dict[str, Any]:
         value = call.body.get("value")
         if value is not None and (
@@ -176,7 +190,8 @@ class _Api:
         ):
             raise Refused(400, "A score must be a number from 0 to 10, or null to take it back.")
         trial, image = _whole(call, "trial"), _whole(call, "image")
-        self._manager.score(trial, image, value, _text(call, "request"))
+        request, name, folder = _text(call, "request"), _short(call, "name"), _short(call, "folder")
+        self._manager.score(trial, image, value, request, name, folder)
         return {"trial": trial, "image": image, "value": value}
 
     def _image(self, call: Call) -> Response:
@@ -192,6 +207,13 @@ def _whole(call: Call, name: str) -> int:
     value = call.body.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise Refused(400, f"'{name}' must be a whole number from 0.")
+    return value
+
+
+def _short(call: Call, name: str) -> str:
+    value = call.body.get(name, "")
+    if not isinstance(value, str) or len(value) > 200:
+        raise Refused(400, f"'{name}' must be a text of at most 200 characters.")
     return value
 
 

@@ -129,7 +129,7 @@ def test_score_by_hand(new_page: NewPage, program: str, data: Path) -> None:
     page.fill("#optim_finalists", "0")
     ready(page, 2, "by hand")
     page.click("#optim_generate")
-    expect(page.locator("#optim_rate")).to_contain_text("2 images to score", timeout=60_000)
+    expect(page.locator("#optim_rate")).to_contain_text("2 to rate", timeout=60_000)
     page.evaluate("() => document.activeElement.blur()")
     page.keyboard.press("4")
     page.keyboard.press("8")
@@ -138,9 +138,9 @@ def test_score_by_hand(new_page: NewPage, program: str, data: Path) -> None:
     page.keyboard.press("u")  # back to trial 0, which now waits again
     expect(page.locator("#optim_rate")).to_contain_text("trial 0")
     page.keyboard.press("6")
-    expect(page.locator("#optim_rate")).to_contain_text("2 images to score · trial 1", timeout=60_000)
-    page.click("#optim_score_0_10")
-    page.click("#optim_score_1_9")
+    expect(page.locator("#optim_rate")).to_contain_text("2 to rate · trial 1", timeout=60_000)
+    page.click("#optim_rate .optim-score[data-score='10']")
+    page.click("#optim_rate .optim-score[data-score='9']")
     expect(page.locator(STATE)).to_have_text("Finished", timeout=60_000)
     expect(page.locator("#optim_best .optim-value")).to_have_text("9.5")
     trials = httpx.get(f"{program}optim/api/snapshot").json()["trials"]

@@ -131,65 +131,6 @@ def test_a_point_shows_its_trial(new_page: NewPage, address: str, fake: FakeMana
     expect(page.locator("#optim_current .optim-title")).not_to_have_text("Trial 1")
 
 
-def test_scoring_by_hand_with_clicks_and_keys(new_page: NewPage, address: str, fake: FakeManager) -> None:
-    page = new_page(address)
-    by_hand(page)
-    start(page, trials=2)
-    expect(page.locator(STATE)).to_have_text("Your turn")
-    expect(page.locator("#optim_rate")).to_contain_text("4 images to score")
-    page.click("#optim_score_0_8")
-    expect(page.locator("#optim_score_0_8")).to_have_attribute("aria-pressed", "true")
-    page.click("#optim_score_0_8")  # the same again takes it back
-    expect(page.locator("#optim_score_0_8")).to_have_attribute("aria-pressed", "false")
-    expect(page.locator("#optim_rate")).to_contain_text("4 images to score")
-    page.wait_for_function("!document.querySelector('.optim-pending')")
-    assert fake.scores == {}
-
-    page.focus("#optim_name") if page.locator("#optim_name").is_visible() else open_fold(page, "run")
-    page.fill("#optim_name", "")
-    page.type("#optim_name", "77")  # typing a name must not score
-    expect(page.locator("#optim_name")).to_have_value("77")
-    assert fake.scores == {}
-
-    page.evaluate("document.activeElement.blur()")
-    page.click("#optim_rate .optim-rate-slot[data-image='0'] .optim-prompt")
-    for key in ("3", "+", "0"):
-        page.keyboard.press(key)
-    page.wait_for_function("document.querySelector('#optim_rate').textContent.includes('1 image to score')")
-    page.wait_for_function("!document.querySelector('.optim-pending')")
-    assert fake.scores == {(0, 0): 3, (0, 1): 10, (0, 2): 0}
-    page.keyboard.press("u")
-    expect(page.locator("#optim_rate")).to_contain_text("2 images to score")
-    page.keyboard.press("5")
-    page.keyboard.press("6")
-    page.wait_for_function("document.querySelector('#optim_rate').textContent.includes('trial 1')")
-    expect(page.locator("#optim_best .optim-value")).to_have_text("6")
-    assert len(fake.requests) == len(set(fake.requests))
-
-
-def test_fast_clicks_all_count_and_offline_scores_arrive_later_once(
-    new_page: NewPage, address: str, fake: FakeManager
-) -> None:
-    page = new_page(address)
-    by_hand(page)
-    start(page, trials=1)
-    expect(page.locator(STATE)).to_have_text("Your turn")
-    page.evaluate("for (const n of [1, 2, 3, 4, 5, 6, 7]) document.querySelector(`#optim_score_0_${n}`).click()")
-    page.wait_for_function("!document.querySelector('.optim-pending')")
-    assert len(fake.requests) == 7
-    assert fake.scores == {(0, 0): 7}
-    page.context.set_offline(True)
-    page.click("#optim_score_1_4")
-    expect(page.locator("#optim_score_1_4.optim-pending")).to_have_count(1)
-    expect(page.locator(STATE)).to_have_text("No answer")
-    page.context.set_offline(False)
-    expect(page.locator(STATE)).to_have_text("Your turn")
-    expect(page.locator(".optim-pending")).to_have_count(0)
-    expect(page.locator("#optim_score_1_4")).to_have_attribute("aria-pressed", "true")
-    assert fake.scores[0, 1] == 4
-    assert len(fake.requests) == 8
-
-
 def test_prompts_and_names_are_text(new_page: NewPage, address: str) -> None:
     page = new_page(address)
     page.evaluate("() => { window.alert = () => { document.title = 'run'; }; }")

@@ -22,7 +22,7 @@ from lib_optim.plan.passes import first_pass
 from lib_optim.plan.payload import ImageJob, jobs_of
 from lib_optim.plan.records import ImageRecord, Trial
 from lib_optim.plan.run_plan import RunPlan
-from lib_optim.plan.scorers import MANUAL
+from lib_optim.plan.scorers import MANUAL, ratings_json
 from lib_optim.plan.weight_export import write_weights
 from lib_optim.run.check import PlanCheck
 from lib_optim.run.folder import RunFolder, list_runs
@@ -95,7 +95,10 @@ class FakeManager:
         self.view = RunView()
         self.image_seconds = image_seconds
         self.requests: list[str] = []
+        self.repeats = 0
         self.scores: dict[tuple[int, int], float] = {}
+        self.ratings: dict[tuple[int, int], dict[str, float]] = {}
+        self.marks: dict[tuple[int, int], set[str]] = {}
         self.commands: list[str] = []
         self.saves: list[tuple[Any, str]] = []
         self.plans: list[RunPlan] = []
@@ -150,14 +153,20 @@ class FakeManager:
     def _begin(self, plan: RunPlan, folder: RunFolder) -> None:
         jobs = jobs_of(plan.with_drawn_seeds().payloads)
         self._resolved = self.check(plan).resolved
-        self._manual = any(scorer.id == MANUAL for scorer in plan.scorers)
+        self._keys = [str(row["key"]) for row in ratings_json(plan.scorers)]
+        self._manual = bool(self._keys)
+        self._alone = any(scorer.id != MANUAL for scorer in plan.scorers)
+        self.ratings.clear()
+        self.marks.clear()
+        self._handed_over = False
         self._flags.clear()
         self.scores.clear()
         run = {
             "folder": folder.name, "name": plan.name, "trials": plan.budget.trials, "images": len(jobs),
-            "started": time.time(), "manual": self._manual, "higher_is_better": True,
+            "started": time.time(), "ratings": ratings_json(plan.scorers), "higher_is_better": True,
         }  # fmt: skip
         self.view.open_run(run, jobs)
+        self.view.set_handed_over(False, self._alone)
         self._thread = threading.Thread(target=self._work, args=(plan, folder, jobs), daemon=True)
         self._thread.start()
 
@@ -228,16 +237,24 @@ class FakeManager:
         self.view.put_trial(Trial(trial.number, "waiting", trial.values, trial.origin, trial.recipe))
         self.view.set_state("waiting", "Your turn: score the images of this trial.")
         while "stop" not in self._flags and "skip_trial" not in self._flags:
+            if self._handed_over or any("broken" in self.marks.get((trial.number, i), ()) for i in range(images)):
+                return 5.0
+            out = {i for i in range(images) if "left out" in self.marks.get((trial.number, i), ())}
             given = [self.scores[trial.number, i] for i in range(images) if (trial.number, i) in self.scores]
-            if len(given) == images:
-                return sum(given) / images
+            if len(given) + len(out) >= images:
+                return sum(given) / max(1, len(given))
             time.sleep(0.02)
         return 0.0
 
     def _say_waiting(self, trial: int) -> None:
         images = self.view.snapshot(0, None)["images"].get(str(trial), [])
         self.view.set_waiting(
-            {(trial, i["index"]) for i in images if (trial, i["index"]) not in self.scores and not i["skipped"]}
+            {
+                (trial, i["index"])
+                for i in images
+                if not (self._handed_over or i["skipped"] or (trial, i["index"]) in self.scores)
+                and not self.marks.get((trial, i["index"]))
+            }
         )
 
     def pause(self) -> None:
@@ -272,17 +289,49 @@ class FakeManager:
         self.commands.append(name)
         self._flags.add(name)
 
-    def score(self, trial: int, image: int, value: float | None, request: str) -> None:
-        if request in self.requests:
+    def score(
+        self, trial: int, image: int, value: float | None, request: str, name: str = "", folder: str = ""
+    ) -> None:
+        self._one_of_ours(folder)
+        if self._known(request):
             return
+        given = self.ratings.setdefault((trial, image), {})
+        given.pop(f"manual: {name}" if name else "manual", None)
+        if value is not None:
+            given[f"manual: {name}" if name else "manual"] = value
+        self.scores.pop((trial, image), None)
+        if len(given) == len(self._keys):
+            self.scores[trial, image] = sum(given.values()) / len(given)
+        self._show(trial, image)
+
+    def mark(self, trial: int, image: int, mark: str, on: bool, request: str, folder: str = "") -> None:
+        self._one_of_ours(folder)
+        if not self._known(request):
+            there = self.marks.setdefault((trial, image), set())
+            name = mark.removeprefix("mark: ")
+            there.add(name) if on else there.discard(name)
+            self._show(trial, image)
+
+    def _one_of_ours(self, folder: str) -> None:
+        if not self.active or folder not in ("", self.view.snapshot(0, None)["run"]["folder"]):
+            raise RunError(f"The run {folder} is not going on; resume it to score its images.")
+
+    def _known(self, request: str) -> bool:
+        self.repeats += request in self.requests
+        if request in self.requests:
+            return True
         self.requests.append(request)
-        if value is None:
-            self.scores.pop((trial, image), None)
-            self.view.put_scores(trial, image, {}, None)
-        else:
-            self.scores[trial, image] = value
-            self.view.put_scores(trial, image, {"manual": value}, value)
+        return False
+
+    def _show(self, trial: int, image: int) -> None:
+        given, marks = self.ratings.get((trial, image), {}), sorted(self.marks.get((trial, image), ()))
+        self.view.put_scores(trial, image, given, self.scores.get((trial, image)), marks)
         self._say_waiting(trial)
+
+    def hand_over(self, on: bool = True) -> None:
+        self.commands.append("hand_over" if on else "take_back")
+        self._handed_over = on
+        self.view.set_handed_over(on, self._alone)
 
     def save_trial(self, number: int, save: Any = None, name: str = "", folder: str = "") -> Saved:
         self.commands.append(f"save_trial {number}")

@@ -303,13 +303,60 @@ def test_scores_arrive_once_per_request(client: TestClient, manager: FakeManager
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"value": 11}, {"value": -1}, {"value": "7"}, {"value": True}, {"trial": -1}, {"image": "0"}, {"request": ""}],
+    [
+        {"value": 11},
+        {"value": -1},
+        {"value": "7"},
+        {"value": True},
+        {"trial": -1},
+        {"image": "0"},
+        {"request": ""},
+        {"name": 3},
+        {"folder": "x" * 300},
+    ],
 )
 def test_wrong_scores_are_refused(client: TestClient, manager: FakeManager, wrong: dict[str, Any]) -> None:
     body = {"trial": 0, "image": 0, "value": 7, "request": "r", **wrong}
     assert client.post("/optim/api/score", json=body).status_code == 400
     assert client.post("/optim/api/score", content='{"trial":0,"image":0,"value":NaN,"request":"r"}', headers=JSON)
     assert manager.scores == {}
+
+
+def test_marks_and_handing_over(client: TestClient, manager: FakeManager) -> None:
+    both = [{"id": "manual", "weight": 1, "options": {}}, {"id": "technical", "weight": 1, "options": {}}]
+    folder = start(client, scorers=both)
+    until(lambda: manager.snapshot()["waiting"])
+    body = {"trial": 0, "image": 0, "mark": "left out", "on": True, "request": "m1", "folder": folder}
+    for _ in range(2):
+        assert client.post("/optim/api/mark", json=body).json()["on"] is True
+    assert manager.marks == {(0, 0): {"left out"}}
+    for wrong in ({"mark": "unrated"}, {"mark": ["broken"]}, {"on": 1}, {"image": -1}, {"request": ""}):
+        assert client.post("/optim/api/mark", json={**body, **wrong}).status_code == 400
+    assert client.post("/optim/api/mark", json={**body, "request": "m2", "folder": "other"}).status_code == 409
+    assert manager.requests == ["m1"]
+    for command, on in (("hand_over", True), ("take_back", False)):
+        assert client.post("/optim/api/command", json={"command": command}).status_code == 200
+        assert client.get("/optim/api/snapshot").json()["run"]["handed_over"] is on
+
+
+def test_several_ratings_per_image(client: TestClient, manager: FakeManager) -> None:
+    eyes = {"id": "manual", "weight": 2, "options": {}, "ratings": "anatomy = 2, style"}
+    start(client, scorers=[eyes])
+    specs = manager.plans[-1].scorers
+    assert [(spec.id, spec.name, spec.weight, spec.key) for spec in specs] == [
+        ("manual", "anatomy", 4.0, "manual: anatomy"), ("manual", "style", 2.0, "manual: style"),
+    ]  # fmt: skip
+    until(lambda: manager.snapshot()["waiting"])
+    body = {"trial": 0, "image": 0, "value": 7, "request": "a", "name": "anatomy"}
+    assert client.post("/optim/api/score", json=body).status_code == 200
+    assert manager.ratings[0, 0] == {"manual: anatomy": 7}
+    for text, words in (
+        ("a=0", "'a' must be a number above 0"), ("a, a", "'a' is named twice"), ("=2", "needs a name"),
+        (",".join("abcdefghi"), "9 ratings per image"),
+    ):  # fmt: skip
+        form = default_form(client, scorers=[{**eyes, "ratings": text}])
+        problems = client.post("/optim/api/check", json={"form": form}).json()["problems"]
+        assert any(words in problem["sentence"] for problem in problems), text
 
 
 def test_images_and_nothing_else(client: TestClient, manager: FakeManager, tmp_path: Path) -> None:
