@@ -173,7 +173,13 @@
       onFreeze: (folder, names) => attempt(async () => {
         notices.put(null);
         const answer = await optim.post('freeze', { folder, freeze: names });
-        notices.put([`The run ${answer.folder} goes on from trial ${answer.best}, with ${optim.plural(names.length, 'parameter')} fixed at its values. ${answer.taken}`], 'good');
+        const fixed = `${optim.plural(names.length, 'parameter')} fixed at`;
+        if (answer.pass) {
+          notices.put([`Pass ${answer.pass} begins after the trial under way, with ${fixed} the best values so far. ${optim.plural(answer.trials, 'trial')} of the budget ${answer.trials === 1 ? 'is' : 'are'} left for the rest.`], 'good');
+          poller.now();
+          return;
+        }
+        notices.put([`The run ${answer.folder} goes on from trial ${answer.best}, with ${fixed} its values. ${answer.taken}`], 'good');
         picked = null;
         poller.now();
       }),
@@ -219,7 +225,7 @@
       // Where the current pass will end, on the axis of all trials that searched.
       const total = now ? searched.length - ofPass(now.id) + Math.max(p.pass_trials, ofPass(now.id)) : snapshot.run.trials;
       plot.draw({ trials: searched, total, passes: begun.length > 1 ? begun : [], best: bestNumber, picked, active, empty: active ? 'The first score appears here' : 'No trial was scored' });
-      importance.draw({ folder, trials: now ? searched.filter((trial) => trial.pass === now.id) : searched, active });
+      importance.draw({ folder, trials: now ? searched.filter((trial) => trial.pass === now.id) : searched, active, stopping: snapshot.state === 'stopping' });
       const bestTrial = store.trials.get(bestNumber);
       const making = active && shown === snapshot.current && p.steps ? { image: p.image - 1, part: p.step / p.steps } : null;
       current.draw({

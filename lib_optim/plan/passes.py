@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from lib_optim.plan.bounds import Value
+from lib_optim.plan.design import StartDesign
 from lib_optim.plan.dimensions import Space
 from lib_optim.plan.noun import Noun
 from lib_optim.plan.payload import MAX_SEED, Payload, drawn_like, fresh_seeds
@@ -22,6 +24,7 @@ __all__ = [
     "first_pass",
     "free_names",
     "free_space",
+    "frozen_pass",
     "last_pass",
     "later_pass",
     "pass_seed",
@@ -108,6 +111,20 @@ def changed_pass(plan: RunPlan, current: PassRecord) -> PassRecord:
         name="changed in mid-run",
         planned=current.planned,
         begun=False,
+    )
+
+
+def frozen_pass(current: PassRecord, searched: Collection[str], budget: Budget) -> PassRecord:
+    """Return the pass that goes on as `current` does, but searches only the parameters `searched`, for `budget`."""
+    return dataclasses.replace(
+        current,
+        sampler=dataclasses.replace(current.sampler, presets=(), start=(), design=StartDesign(), earlier=()),
+        budget=budget,
+        name="frozen in mid-run",
+        free=tuple(map(glob.escape, searched)),
+        begun=False,
+        start=None,
+        fixed={},
     )
 
 

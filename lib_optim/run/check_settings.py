@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,8 +57,10 @@ def _stop_rules(plan: RunPlan) -> Iterator[Problem]:
         ("patience", budget.patience, "The patience", "go on however long nothing gets better"),
         ("min_delta", budget.min_delta, "What counts as better", "take any improvement"),
     )
-    for name, value, label, none in least:
-        if value < 0:
+    for name, value, label, none in (*least, ("target", budget.target or 0.0, "The target score", "")):
+        if not math.isfinite(value):
+            yield Problem(f"budget.{name}", f"{label} must be a number, not {value:g}.")
+        elif none and value < 0:
             yield Problem(f"budget.{name}", f"{label} must not be below 0, as {value:g} is; 0 stands for: {none}.")
     images = sum(payload.images for payload in plan.payloads)
     # With later passes, it is the last one that pays for the verification.

@@ -6,13 +6,15 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from lib_optim.merging.merger import Recipe
 from lib_optim.plan.bounds import Value
-from lib_optim.plan.passes import changed_pass, free_names, free_space, pass_seed
+from lib_optim.plan.errors import RunError
+from lib_optim.plan.freeze import refuse_to_freeze
+from lib_optim.plan.passes import changed_pass, free_names, free_space, frozen_pass, pass_seed
 from lib_optim.plan.records import Trial, TrialState, Verdict
-from lib_optim.plan.run_plan import RunPlan
+from lib_optim.plan.run_plan import Budget, RunPlan
 from lib_optim.run.check import Resolved
 from lib_optim.run.entering import entered, entrants
 from lib_optim.run.files import RunFiles
@@ -25,7 +27,7 @@ from lib_optim.run.team import Team
 from lib_optim.run.verifying import Verification
 from lib_optim.run.view import RunView
 from lib_optim.search.shared_study import SharedTrial
-from lib_optim.search.stopping import is_rescored, phase_of, rescored_origin, why_over
+from lib_optim.search.stopping import is_rescored, left_of, phase_of, rescored_origin, why_over
 from lib_optim.search.study import Search
 from lib_optim.search.verification import again_origin
 
@@ -266,6 +268,35 @@ class History:
         """Have the rest of the run go on as `plan` says, whose seeds are not drawn, after the trial under way."""
         with self._guard:
             waiting = self._passes.change(changed_pass(plan, self._passes.current.record))
+            self._view.put_pass(waiting)
+            return waiting
+
+    def freeze(self, names: Sequence[str]) -> RunPass:
+        """Have the search go on, after the trial under way, with these parameters as they are in the best so far.
+
+        Raises:
+            RunError: No trial is scored, or none is left in the budget.
+            PlanError: Not these parameters.
+        """
+        with self._guard:
+            if self._view.best is None:
+                raise RunError("No trial of this run is scored, so there are no values to freeze anything at.")
+            now, coming = self._passes.current, self._passes.waiting
+            searched = [p.name for p in self._resolved.space.parameters if p.name not in now.record.fixed]
+            left: Budget | None
+            if coming is None:
+                trials = self._of(now)
+                made = sum(not is_rescored(trial) for trial in trials)
+                left = left_of(now.record.budget, trials, made * len(now.jobs))
+            else:  # what was asked for before holds too
+                names = [*names, *(name for name in searched if name not in free_names(coming.record.free, searched))]
+                left, now = coming.record.budget, coming
+            refuse_to_freeze(searched, names)
+            if left is None:
+                raise RunError(
+                    "The budget ends with the trial under way; freeze when the run has ended, which starts a new one."
+                )
+            waiting = self._passes.change(frozen_pass(now.record, [n for n in searched if n not in names], left))
             self._view.put_pass(waiting)
             return waiting
 

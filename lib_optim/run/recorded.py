@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from lib_optim.hosts.base import Host
 from lib_optim.merging.hashing import sha256_of
+from lib_optim.plan.bounds import Value
 from lib_optim.plan.errors import OptimError, PlanError, RunError
 from lib_optim.plan.payload import Payload, jobs_of
 from lib_optim.plan.records import Trial, Verdict
@@ -43,9 +45,18 @@ class Recorded:
     @property
     def last_search(self) -> tuple[Trial, ...]:
         """The trials of the last search that has one with a value: their scores can be compared."""
-        searches = {run_pass.id for run_pass in self.passes if run_pass.searches}
-        scored = [t.pass_id for t in self.trials if t.pass_id in searches and t.state == "complete"]
-        return tuple(trial for trial in self.trials if trial.pass_id == max(scored, default=0))
+        last = self._last
+        return tuple(trial for trial in self.trials if last is not None and trial.pass_id == last.id)
+
+    @property
+    def fixed(self) -> Mapping[str, Value]:
+        """What that search did not change."""
+        return {} if self._last is None else self._last.record.fixed
+
+    @property
+    def _last(self) -> RunPass | None:
+        scored = {trial.pass_id for trial in self.trials if trial.state == "complete"}
+        return next((p for p in reversed(self.passes) if p.searches and p.id in scored), None)
 
     @property
     def best(self) -> Trial | None:
@@ -64,7 +75,7 @@ def recorded_run(host: Host, scorers_dir: Path, name: str) -> Recorded:
     """
     folder = RunFolder.open(host.paths().outputs, name)
     plan = folder.read_plan()
-    with contextlib.closing(Store(folder.database)) as store:
+    with contextlib.closing(Store(folder.record())) as store:
         trials = tuple(store.trials())
         passes = Passes(plan, store).all if trials else ()
         verdicts = store.verdicts()

@@ -109,6 +109,7 @@ class FakeManager:
         self._step = (0, 0)
         self._manual = False
         self._resolved: Any = None
+        self.frozen: list[list[str]] = []
         self.forks: list[tuple[str, RunPlan]] = []
 
     @property
@@ -280,6 +281,13 @@ class FakeManager:
             raise RunError("No run is going on that could change; start one, or resume an earlier one first.")
         self.changes.append(plan)
         return 2
+
+    def freeze(self, names: Sequence[str]) -> RunPass:
+        if not self.active:
+            raise RunError("No run is going on that could change; start one, or resume an earlier one first.")
+        assert self.plan is not None
+        self.frozen.append(list(names))
+        return RunPass(2, 2, first_pass(self.plan))
 
     def finish(self) -> None:
         self._flag("finish")
