@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ __all__ = ["Cell", "tables"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One run. `found` maps trials to regret; `cpu` is seconds per suggestion over the last ten."""
+    """One run. `found` and `verified` map trials to regret; `cpu` is seconds per suggestion over the last ten."""
 
     sampler: str
     family: str
@@ -24,6 +24,7 @@ class Cell:
     seed: int
     found: Mapping[int, float]
     cpu: float = 0.0
+    verified: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str, int, float, int]:
@@ -32,7 +33,7 @@ class Cell:
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of plain JSON."""
-        found = {str(n): round(value, 4) for n, value in self.found.items()}
+        found, verified = ({str(n): round(value, 4) for n, value in of.items()} for of in (self.found, self.verified))
         row = {
             "sampler": self.sampler,
             "family": self.family,
@@ -40,13 +41,14 @@ class Cell:
             "sigma": self.sigma,
             "seed": self.seed,
         }
-        return {**row, "found": found, "cpu": round(self.cpu, 5)}
+        return {**row, "found": found, "verified": verified, "cpu": round(self.cpu, 5)}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Cell:
         """Read what `to_json` wrote."""
-        found = {int(n): value for n, value in row["found"].items()}
-        return cls(row["sampler"], row["family"], row["dims"], row["sigma"], row["seed"], found, row["cpu"])
+        found, verified = ({int(n): value for n, value in row.get(of, {}).items()} for of in ("found", "verified"))
+        place = (row["sampler"], row["family"], row["dims"], row["sigma"], row["seed"])
+        return cls(*place, found, row["cpu"], verified)
 
 
 def tables(cells: Sequence[Cell], against: Sequence[str] = ("tpe5", "random")) -> str:
