@@ -106,8 +106,10 @@ def page(cells: Sequence[Cell], source: Path) -> str:
     return (
         f"# The search benchmark's figures\n\nFrom [{source.name}]({source.name}) by "
         "`python -m benchmarks.search table`; [How Optim searches](search.md#the-evidence-and-how-far-it-reaches) says "
-        "what they mean. Δ: mean of the paired differences ± its standard error, below 0 is better, and how often it "
-        "was better.\n\n" + tables(cells)
+        f"what they mean. n: trials of {PAYLOADS} images. **auto**: what the program does if nothing is chosen; "
+        f"verified: the last {FINALISTS} of the n trials make the best ones again. Δ: mean of the paired differences ± "
+        "its standard error, below 0 is better, and how often it was better; **worse**: by more than two standard "
+        "errors. Samplers with fewer runs met the first instances only.\n\n" + tables(cells)
     )
 
 
