@@ -23,7 +23,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -40,9 +39,10 @@ from lib_optim.run.folder import RunFolder
 from lib_optim.run.manager import RunManager
 from lib_optim.run.store import Store
 
-__all__ = ["Course", "images_to", "main", "search", "table"]
+__all__ = ["Course", "images_to", "main", "recorded", "search", "table"]
 
 SPACES = ("groups", "blocks")
+PAYLOADS = 3  # of the program's own four
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Course:
         distances: After each trial the distance of the best so far, by score.
         best_preset: The least distance of a preset, on the seeds of the run.
         fresh: The winner's distance on seeds that no run saw.
-        fresh_best_preset: The least distance of a preset there.
+        fresh_best_preset: The distance there of the preset that was best on the seeds of the run, by score.
         seconds: Of the whole run.
     """
 
@@ -105,12 +105,23 @@ def search(work: Path, space: str, seed: int, sampler: str, trials: int) -> Cour
     assert best is not None, manager.view.sentence
     manager.close()
     distances, first, used = _distances(folder, work / "references")
+    with contextlib.closing(Store(folder.database)) as store:
+        tried = [trial for trial in store.trials() if trial.origin.startswith("preset")]
+    best_preset = max(tried, key=lambda trial: trial.value or 0.0)
     fresh_jobs = jobs_of(tuple(replace(p, seed=p.seed + 10_000) for p in resolved.plan.payloads))
-    fresh = pixel_errors(host, replace(resolved, jobs=fresh_jobs), hidden, [best.values, *presets])
+    fresh = pixel_errors(host, replace(resolved, jobs=fresh_jobs), hidden, [best.values, best_preset.values])
     return Course(
         space, seed, sampler, used, len(hidden), len(resolved.jobs), tuple(round(d, 5) for d in distances),
-        round(first, 5), round(fresh[0], 5), round(min(fresh[1:]), 5), round(seconds, 1),
+        round(first, 5), round(fresh[0], 5), round(fresh[1], 5), round(seconds, 1),
     )  # fmt: skip
+
+
+def recorded(path: Path) -> list[Course]:
+    """Read the runs of a file that `main` wrote, in the order of space and seed."""
+    rows = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    bare = ({name: value for name, value in row.items() if name != "commit"} for row in rows)
+    runs = [Course(**{**row, "distances": tuple(row["distances"])}) for row in bare]
+    return sorted(runs, key=lambda run: (SPACES.index(run.space), run.seed))
 
 
 def table(runs: Sequence[Course]) -> str:
@@ -131,7 +142,7 @@ def table(runs: Sequence[Course]) -> str:
 def _plan(plan: RunPlan, space: str, sampler: str, trials: int, references: Path) -> RunPlan:
     """Return the program's own first plan, but for what it is judged by, who searches, and where."""
     return replace(
-        plan,
+        plan, payloads=plan.payloads[:PAYLOADS],
         guide=GUIDE if space == "groups" else plan.guide,
         scorers=(ScorerSpec("similarity", options={"reference": str(references)}),),
         sampler=SamplerSpec(sampler), budget=Budget(trials), save=SaveSpec(checkpoint=False), verify=VerifySpec(0),
@@ -184,7 +195,7 @@ def main() -> int:
     options = parser.parse_args()
     rows = json.loads(options.out.read_text(encoding="utf-8"))["runs"] if options.out.exists() else []
     if options.what == "table":
-        print(table([Course(**{**row, "distances": tuple(row["distances"])}) for row in map(_bare, rows)]))
+        print(table(recorded(options.out)))
         return 0
     done = {(row["space"], row["seed"], row["sampler"]) for row in rows}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
@@ -205,10 +216,6 @@ def main() -> int:
                 }
                 options.out.write_text(json.dumps({**head, "runs": rows}, indent=1) + "\n", encoding="utf-8")
     return 0
-
-
-def _bare(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "commit"}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python -m benchmarks.search run --dims 26 --samplers auto tpe5 random --out docs/search-benchmark.jsonl
     python -m benchmarks.search table --out docs/search-benchmark.jsonl
+    python -m benchmarks.search summary
     python -m benchmarks.search quick
 
 `run` appends one line of JSON per finished run (family x seed x sampler) and skips those that the file has, so that
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from benchmarks.search_peers import ROWS, Row
 from benchmarks.search_problems import FAMILIES, HELD_OUT, PAYLOADS, TUNING, Problem, make_problem
-from benchmarks.search_table import Cell, tables
+from benchmarks.search_table import Cell, summary, tables
 from lib_optim.search.verification import together
 
 __all__ = ["main", "page", "play"]
@@ -141,7 +142,7 @@ def _load(path: Path) -> list[Cell]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "table", "quick"))
+    parser.add_argument("what", choices=("run", "table", "summary", "quick"))
     parser.add_argument("--samplers", nargs="+", default=["auto", "tpe5", "random"], choices=list(ROWS))
     parser.add_argument("--dims", type=int, nargs="+", default=[26])
     parser.add_argument("--families", nargs="+", default=list(FAMILIES), choices=FAMILIES)
@@ -161,8 +162,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.what == "run":
         return _run(options)
-    if options.what == "table":
-        print(page(_load(options.out), options.out))
+    if options.what in ("table", "summary"):
+        cells = _load(options.out)
+        print(page(cells, options.out) if options.what == "table" else summary(cells))
         return 0
     cells = [
         play(ROWS[name], family, 4, 0, 15, 0.08, TUNING) for name in ("auto", "tpe5", "random") for family in FAMILIES

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from benchmarks.search_problems import FAMILIES
 
-__all__ = ["Cell", "auto_is", "tables"]
+__all__ = ["Cell", "auto_is", "summary", "tables"]
 
 AUTO = "**auto**"
+SUMMED = ("auto", "tpe5", "cma", "cma-sep", "gp", "bayes_opt", "gfo-bayes", "random")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,25 @@ def tables(cells: Sequence[Cell], against: Sequence[str] = ("tpe5", "random")) -
             _families(here, against),
         ]
     return "\n\n".join(part for part in parts if part)
+
+
+def summary(cells: Sequence[Cell]) -> str:
+    """Return markdown: one row per size, noise and budget, one column per sampler, each mean / median (runs)."""
+    places = sorted({(cell.dims, cell.sigma) for cell in cells}, key=lambda place: (place[1], place[0]))
+    rows = []
+    for dims, sigma in places:
+        ours = "auto" if auto_is(dims) == "gp" else auto_is(dims)
+        here = [cell for cell in cells if (cell.dims, cell.sigma) == (dims, sigma)]
+        here = [replace(cell, sampler="auto") if cell.sampler == ours else cell for cell in here]
+        for n in (30, 60, 120):
+            found = {name: [c.found[n] for c in here if c.sampler == name and n in c.found] for name in SUMMED}
+            if any(found.values()):
+                rows.append([str(dims), f"{sigma:g}", str(n), *(_brief(found[name]) for name in SUMMED)])
+    return _markdown(["parameters", "noise", "trials", *SUMMED], rows)
+
+
+def _brief(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.2f} / {np.median(values):.2f} ({len(values)})" if values else "–"
 
 
 def auto_is(dims: int) -> str:

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.search import _load, _winner, main, page, play
 from benchmarks.search_peers import ROWS, _Ours
 from benchmarks.search_problems import FAMILIES, HELD_OUT, PAYLOADS, TUNING, make_problem
-from benchmarks.search_table import Cell, auto_is, tables
+from benchmarks.search_table import Cell, auto_is, summary, tables
 
 # SD of g over random points, its 5 % quantile, best of 120 random points: D = 26, means over five instances drawn once.
 STATED = {
@@ -152,5 +152,6 @@ def test_the_page_of_results_is_that_of_the_recorded_runs() -> None:
     assert len({cell.key for cell in cells}) == len(cells)
     written = (docs / "search-benchmark.md").read_text(encoding="utf-8")
     assert written == page(cells, docs / "search-benchmark.jsonl") + "\n"
+    assert f"\n{summary(cells)}\n" in (docs / "search.md").read_text(encoding="utf-8")
     sessions = [json.loads(line) for line in (docs / "search-benchmark.jsonl").read_text().splitlines()]
     assert {row["session"]["seeds"] for row in sessions if "session" in row} == {HELD_OUT}
