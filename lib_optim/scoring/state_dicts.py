@@ -14,7 +14,7 @@ from lib_optim.plan.errors import ScorerError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["fill", "free", "read_state_dict"]
+__all__ = ["fill", "free", "read_state_dict", "settle"]
 
 
 def read_state_dict(path: Path, title: str) -> dict[str, torch.Tensor]:
@@ -83,6 +83,19 @@ def fill(
         raise ScorerError(f"{title}: '{broken}' in {path.name} is not finite; the file is damaged, get it again.")
     network.load_state_dict(cast, strict=True, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def settle(network: torch.nn.Module, device: str) -> torch.nn.Module:
+    """Move a filled network to `device`, and off its file: return it.
+
+    What safetensors reads is the file itself, mapped into memory. Were it overwritten in place while a network on the
+    CPU still computes with it, the whole program would be killed.
+    """
+    if not device.startswith("cpu"):
+        return network.to(device)
+    for tensor in (*network.parameters(), *network.buffers()):
+        tensor.data = tensor.data.clone()
+    return network
 
 
 def free(device: str) -> None:
