@@ -6,7 +6,6 @@ value apart and both projections transposed (``CLIPModel``); PickScore and OpenA
 
 from __future__ import annotations
 
-import pickle
 import re
 import zipfile
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.scoring.openclip import own_layout
-from lib_optim.scoring.state_dicts import read_state_dict
+from lib_optim.scoring.state_dicts import MoreThanTensorsError, read_state_dict
 
 if TYPE_CHECKING:
     import torch
@@ -71,13 +70,11 @@ def read_weights(path: Path, title: str, instead: str) -> dict[str, torch.Tensor
         )
     try:
         return read_state_dict(path, title)
-    except ScorerError as error:
-        if isinstance(error.__cause__, pickle.UnpicklingError):
-            raise ScorerError(
-                f"{title}: {path.name} holds more than tensors (or is damaged), and loading it could run anything; "
-                f"take {instead} instead."
-            ) from error
-        raise
+    except MoreThanTensorsError as error:
+        raise ScorerError(
+            f"{title}: {path.name} holds more than tensors (or is damaged), and loading it could run anything; "
+            f"take {instead} instead."
+        ) from error
 
 
 def network_tensors(tensors: Mapping[str, torch.Tensor], network: torch.nn.Module) -> dict[str, torch.Tensor]:
