@@ -11,7 +11,7 @@ from lib_optim.merging.merger import Merger
 from lib_optim.plan.errors import Problem
 from lib_optim.plan.run_plan import RunPlan
 
-__all__ = ["DeviceMemory", "device_notes", "device_problems", "merge_device", "out_of_memory"]
+__all__ = ["DeviceMemory", "device_notes", "device_problems", "merge_device"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,17 +39,6 @@ def device_notes(plan: RunPlan, host: Host) -> Iterator[str]:
             f"Merges are computed on the GPU ({device}). After the first image the models are kept there, as far as "
             f"images leave memory free, and what does not fit in locked RAM, up to {free_memory() / 2e9:.1f} GB."
         )
-
-
-def out_of_memory(error: BaseException | None) -> bool:
-    """Tell whether `error`, or what it was made of, is an accelerator that ran out of memory."""
-    import torch
-
-    while error is not None:
-        if isinstance(error, torch.cuda.OutOfMemoryError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 class DeviceMemory:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 from lib_optim.plan.errors import HostError, Interrupted, MergeError, StoreError
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Trial
-from lib_optim.run.device import out_of_memory
 from lib_optim.run.results import image_file, pixel_hash, read_image, write_image
+from lib_optim.scoring.devices import out_of_memory
 
 if TYPE_CHECKING:
     from lib_optim.hosts.base import LiveWeights, MergeSession

@@ -97,6 +97,7 @@ class Scorer(Protocol):
         """Return one raw score per image, in order. Same input, same score; a batch equals singles.
 
         Where the row says `across`, the images are compared with each other and a batch is one payload of a trial.
+        On the CPU to the last bit; on a GPU a scorer whose row says `batches` may differ in the last bits.
 
         Args:
             images: Of any size and mode; not changed.
@@ -119,6 +120,7 @@ class WeightFile:
         name: File name.
         url: Where it can be had.
         bytes: Size; a download must have exactly this many, or, where `sha256` is empty, at most twice as many.
+            0 for unknown (with an empty `sha256` only): then the announced hash is all that is checked.
         sha256: Lower-case hex, or empty if it was never computed from the true file: a download is then
             checked against the hash that the server announces, and refused if it announces none.
         instead: Other names under which the same weights are taken, first match wins.
@@ -173,6 +175,8 @@ class ScorerRow:
             once, in the order of their indices, and never a part of them.
         check: Options, models folder and the images of a trial to (option name, sentence) for each thing that
             the options' kinds do not already say; loads nothing. None: nothing more to check.
+        raw_range: The raw scores that occur, in words; empty: `typical` says it.
+        batches: Whether several images at once are faster than one by one. On the CPU it gets them one by one.
     """
 
     id: str
@@ -191,6 +195,8 @@ class ScorerRow:
     manual: bool = False
     check: OptionsCheck | None = None
     across: bool = False
+    raw_range: str = ""
+    batches: bool = False
 
     @property
     def lower_is_better(self) -> bool:

@@ -21,9 +21,19 @@ from lib_optim.plan.nearest import did_you_mean
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["build_network", "load_open_clip", "model_config", "model_problem", "own_layout", "tokenize"]
+__all__ = [
+    "architecture",
+    "build_network",
+    "load_open_clip",
+    "materialise",
+    "model_config",
+    "model_problem",
+    "own_layout",
+    "tokenize",
+]
 
 _PACKAGE = "open_clip"
+_QUICK = "-quickgelu"
 _lock = threading.Lock()
 
 
@@ -45,8 +55,8 @@ def load_open_clip() -> Any:
         except (ImportError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise ScorerError(
-                f"CLIPScore needs the package open_clip, which can't be imported here ({reason}): AUTOMATIC1111 and "
-                "Forge bring it; elsewhere install open-clip-torch without its dependencies."
+                f"A CLIP scorer needs the package open_clip, which can't be imported here ({reason}): AUTOMATIC1111 "
+                "and Forge bring it; elsewhere install open-clip-torch without its dependencies."
             ) from error
 
 
@@ -83,13 +93,28 @@ def _torchvision_stand_ins() -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
+def architecture(model: str) -> tuple[str, bool]:
+    """Return open_clip's configuration name for `model` and whether its activation is QuickGELU on top of that.
+
+    OpenAI's CLIP models, and some others, were trained with QuickGELU, which no weight tells. open_clip has a
+    configuration ``…-quickgelu`` for some of them; here the ending works for all.
+    """
+    if model.endswith(_QUICK) and _config(model) is None:
+        return model.removesuffix(_QUICK), True
+    return model, False
+
+
 def model_config(model: str) -> Mapping[str, Any] | None:
     """Return open_clip's configuration of `model`, without importing open_clip if it has not been, or None."""
+    return _config(architecture(model)[0])
+
+
+def _config(name: str) -> Mapping[str, Any] | None:
     if _PACKAGE in sys.modules:
-        found = sys.modules[_PACKAGE].get_model_config(model)
+        found = sys.modules[_PACKAGE].get_model_config(name)
         return dict(found) if found is not None else None
     folder = _config_folder()
-    path = folder / f"{model}.json" if folder is not None else None
+    path = folder / f"{name}.json" if folder is not None else None
     return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else None
 
 
@@ -108,17 +133,42 @@ def model_problem(model: str) -> str:
     return ""
 
 
-def build_network(model: str) -> torch.nn.Module:
-    """Return the network of `model` with random weights, on the CPU.
+def build_network(model: str, empty: bool = False) -> torch.nn.Module:
+    """Return the network of `model` on the CPU, with random weights.
+
+    Args:
+        model: open_clip's name; ``-quickgelu`` at its end works for every architecture.
+        empty: On the meta device instead: instant and without memory. See `materialise`.
 
     Raises:
         ScorerError: No such model, one that cannot be used, or open_clip cannot be imported.
     """
+    import torch
+
     open_clip = load_open_clip()
     problem = model_problem(model)
     if problem:
-        raise ScorerError(f"CLIPScore: {problem}")
-    return open_clip.create_model(model, pretrained=None, precision="fp32", device="cpu")
+        raise ScorerError(f"CLIP: {problem}")
+    name, quick = architecture(model)
+    device = "meta" if empty else "cpu"
+    # open_clip 2.20 asks for a device without "meta" in mind, but does nothing that would not work there.
+    with torch.device(device):
+        return open_clip.create_model(name, pretrained=None, precision="fp32", device=device, force_quick_gelu=quick)
+
+
+def materialise(network: torch.nn.Module) -> bool:
+    """Give a network from `build_network(empty=True)` that was filled what no file has: its causal masks.
+
+    Returns:
+        Whether nothing is on the meta device any more.
+    """
+    import torch
+
+    for module in network.modules():
+        mask = getattr(module, "attn_mask", None)
+        if isinstance(mask, torch.Tensor) and mask.is_meta:
+            module.attn_mask = torch.full(mask.shape, float("-inf")).triu_(1)
+    return not any(t.is_meta for t in (*network.parameters(), *network.buffers()))
 
 
 def own_layout(tensors: Mapping[str, torch.Tensor], network: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -135,9 +185,10 @@ def own_layout(tensors: Mapping[str, torch.Tensor], network: torch.nn.Module) ->
 def tokenize(model: str, text: str) -> torch.Tensor:
     """Return CLIP's byte pair ids of `text`, shape (1, context length), int64; what is too long is cut."""
     open_clip = load_open_clip()
-    config = open_clip.get_model_config(model)
+    name, _ = architecture(model)
+    config = open_clip.get_model_config(name)
     length = int(config.get("text_cfg", {}).get("context_length", 77))
-    return open_clip.get_tokenizer(model)([text], context_length=length)
+    return open_clip.get_tokenizer(name)([text], context_length=length)
 
 
 def _config_folder() -> Path | None:

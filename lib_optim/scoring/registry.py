@@ -8,8 +8,9 @@ from typing import Any
 from lib_optim.plan.errors import PlanError, Problem, ScorerError
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.scorers import MANUAL
-from lib_optim.scoring import clipscore, demo, imagereward, resembling, technical
+from lib_optim.scoring import demo, imagereward, resembling, technical
 from lib_optim.scoring.base import OptionRow, Scorer, ScorerRow
+from lib_optim.scoring.clip.rows import CLIP_ROWS
 from lib_optim.scoring.judges import JUDGES
 from lib_optim.scoring.user_scorers import USER_PREFIX, user_scorer_files
 
@@ -62,6 +63,7 @@ _ROWS: tuple[ScorerRow, ...] = (
         fooled_by="Tag lists (it reads 33 word pieces, written as sentences), saturated colours, big centred subjects.",
         reads_prompt=True,
         typical=(-2.0, 1.5),
+        raw_range="about −2.3 … 2",
         licence="Apache-2.0 (THUDM/ImageReward); vocabulary Apache-2.0 (google-bert/bert-base-uncased)",
         memory=1_790 * _MB,
         weights=(imagereward.WEIGHTS, imagereward.VOCABULARY),
@@ -70,34 +72,7 @@ _ROWS: tuple[ScorerRow, ...] = (
         build=imagereward.build,
         check=imagereward.check,
     ),
-    ScorerRow(
-        id="clipscore",
-        title="CLIPScore",
-        measures="How well the picture fits the prompt: 2.5 times the cosine of their CLIP embeddings.",
-        fooled_by="Written words in the picture, and a prompt of more than 75 tokens, of which it reads the beginning.",
-        reads_prompt=True,
-        typical=(0.4, 0.85),
-        licence="MIT (laion, ViT-B-32 laion2b_s34b_b79k); others as their files say",
-        memory=605 * _MB,
-        weights=(clipscore.weight_file(clipscore.MODEL, clipscore.TAG),),
-        packages=("open_clip",),
-        options=(
-            OptionRow("model", "open_clip's name of the model", "text", clipscore.MODEL),
-            OptionRow("weights", "File with its weights (empty: the published ones below)", "path", ""),
-            OptionRow("tag", "Published weights", "text", clipscore.TAG),
-            OptionRow(
-                "normalise",
-                "Pixel normalisation of the weights (half: mean and deviation .5)",
-                "choice",
-                "clip",
-                choices=("clip", "half"),
-            ),
-            _FOLDER,
-            _DOWNLOAD,
-        ),
-        build=clipscore.build,
-        check=clipscore.check,
-    ),
+    *CLIP_ROWS,
     ScorerRow(
         id="technical",
         title="Technical quality",
@@ -105,6 +80,7 @@ _ROWS: tuple[ScorerRow, ...] = (
         fooled_by="Any sharp picture, whatever it shows; soft styles, fine texture and frames lose, bokeh does not.",
         reads_prompt=False,
         typical=(0.3, 0.9),
+        raw_range="0 … 1; a blank picture is exactly 0",
         licence="none needed (no weights)",
         memory=0,
         weights=(),
@@ -120,6 +96,7 @@ _ROWS: tuple[ScorerRow, ...] = (
         fooled_by="Pixel by pixel it knows nothing of content: a shifted or mirrored copy counts as different.",
         reads_prompt=False,
         typical=(0.2, 1.0),
+        raw_range="−0.5 … 1; 1 is equal, about 0.3 unrelated pixel by pixel",
         licence="none needed (no weights)",
         memory=0,
         weights=(),
@@ -140,6 +117,7 @@ _ROWS: tuple[ScorerRow, ...] = (
         fooled_by="Everything but the demo payloads: it knows their words and their drawn pictures, and nothing else.",
         reads_prompt=True,
         typical=(0.2, 1.0),
+        raw_range="0 … 1",
         licence="MIT (our own, tools/demo_pair)",
         memory=0,
         weights=(),
@@ -155,6 +133,7 @@ _ROWS: tuple[ScorerRow, ...] = (
         fooled_by="Tiredness, and a scale that drifts while you score.",
         reads_prompt=False,
         typical=(0.0, 10.0),
+        raw_range="0 … 10",
         licence="none needed (no weights)",
         memory=0,
         weights=(),

@@ -14,7 +14,11 @@ from lib_optim.plan.errors import ScorerError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["fill", "free", "read_state_dict"]
+__all__ = ["MoreThanTensorsError", "fill", "free", "read_state_dict", "settle"]
+
+
+class MoreThanTensorsError(ScorerError):
+    """A pickle that weights-only loading refuses, because it holds more than tensors or is damaged."""
 
 
 def read_state_dict(path: Path, title: str) -> dict[str, torch.Tensor]:
@@ -24,7 +28,8 @@ def read_state_dict(path: Path, title: str) -> dict[str, torch.Tensor]:
     ``state_dict``, ``model`` and the prefix ``module.`` are taken off.
 
     Raises:
-        ScorerError: It cannot be read, or holds something else than named tensors.
+        MoreThanTensorsError: See there.
+        ScorerError: It cannot be read otherwise, or holds something else than named tensors.
     """
     import torch
 
@@ -35,7 +40,8 @@ def read_state_dict(path: Path, title: str) -> dict[str, torch.Tensor]:
             return load_file(path)
         data: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise ScorerError(f"{title}: {path} can't be read as a file of weights ({_first_line(error)}).") from error
+        kind = MoreThanTensorsError if isinstance(error, pickle.UnpicklingError) else ScorerError
+        raise kind(f"{title}: {path} can't be read as a file of weights ({_first_line(error)}).") from error
     except Exception as error:
         # safetensors raises its own SafetensorError, which exists once safetensors was imported.
         raise ScorerError(f"{title}: {path} is damaged or no file of weights ({_first_line(error)}).") from error
@@ -83,6 +89,19 @@ def fill(
         raise ScorerError(f"{title}: '{broken}' in {path.name} is not finite; the file is damaged, get it again.")
     network.load_state_dict(cast, strict=True, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def settle(network: torch.nn.Module, device: str) -> torch.nn.Module:
+    """Move a filled network to `device`, and off its file: return it.
+
+    What safetensors reads is the file itself, mapped into memory. Were it overwritten in place while a network on the
+    CPU still computes with it, the whole program would be killed.
+    """
+    if not device.startswith("cpu"):
+        return network.to(device)
+    for tensor in (*network.parameters(), *network.buffers()):
+        tensor.data = tensor.data.clone()
+    return network
 
 
 def free(device: str) -> None:

@@ -10,6 +10,7 @@ import http.client
 import os
 import re
 import shutil
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -113,7 +114,7 @@ def _fetch(title: str, file: WeightFile, target: Path, progress: Progress | None
         resumed = response.status == http.client.PARTIAL_CONTENT
         done = part.stat().st_size if resumed else 0
         total = done + int(response.headers.get("Content-Length") or 0)
-        limit = file.bytes if file.sha256 else 2 * file.bytes
+        limit = file.bytes if file.sha256 else 2 * file.bytes or sys.maxsize
         if total > limit or (file.sha256 and total not in {done, limit}):
             raise ScorerError(f"{title}: {file.url} has {total:,} bytes, not the {file.bytes:,} of {file.name}.")
         if shutil.disk_usage(target.parent).free < total - done:

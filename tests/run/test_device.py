@@ -14,7 +14,8 @@ import torch
 
 from lib_optim.merging.merger import Merger
 from lib_optim.plan.errors import HostError
-from lib_optim.run.device import DeviceMemory, merge_device, out_of_memory
+from lib_optim.run.device import DeviceMemory, merge_device
+from lib_optim.scoring.devices import out_of_memory
 from tests.rig import Rig
 
 LEFT = 10**9

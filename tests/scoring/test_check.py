@@ -41,7 +41,7 @@ def test_scorers_that_need_nothing_have_no_problem(name: str, tmp_path: Path) ->
         (ScorerSpec("similarity", options={"refrence": "a.png"}), "options.refrence", "Did you mean 'reference'"),
         (ScorerSpec("imagereward", options={"download": "yes"}), "options.download", "must be true or false"),
         (ScorerSpec("imagereward", options={"folder": "/no/such"}), "options.folder", "does not exist"),
-        (ScorerSpec("clipscore", options={"normalise": "ful"}), "options.normalise", "must be one of clip, half"),
+        (ScorerSpec("clipscore", options={"normalise": "ful"}), "options.normalise", "must be one of auto, clip, half"),
         (ScorerSpec("clipscore", options={"model": "ViT-B-33", "download": True}), "options.model", "'ViT-B-32'"),
         (ScorerSpec("clipscore", options={"tag": "none", "download": True}), "options.tag", "knows no download 'none'"),
         (ScorerSpec("clipscore", options={"model": "roberta-ViT-B-32", "download": True}), "options.model", "plain"),

@@ -9,18 +9,22 @@ from safetensors.torch import save_file
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.scoring import openclip
-from lib_optim.scoring.clipscore import _HUB, MODEL, TAG, ClipScorer, build, weight_file
+from lib_optim.scoring.clip.scorer import PairScorer
+from lib_optim.scoring.clip.sources import OPENAI_L14
+from lib_optim.scoring.clip.tags import _HUB, MODEL, TAG, tagged
+from lib_optim.scoring.clipscore import ROW, build
 from lib_optim.scoring.openclip import load_open_clip, model_problem
 from lib_optim.scoring.pixels import CLIP_MEAN, clip_pixels
 from tests.scoring.pictures import scene
 from tests.scoring.small_models import CLIP_MODEL, tiny_clip
 
+OPENAI = ("ViT-B-32", "ViT-B-32-quickgelu", "ViT-B-16", "ViT-L-14", "ViT-L-14-336")
 PROMPTS = ("a cat on a mat", "", "cat " * 500, "Ünïcödé 東京 😀", "a dog")
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
-    return tiny_clip(tmp_path_factory.mktemp("configs"))
+def network() -> torch.nn.Module:
+    return tiny_clip()
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def file(network: torch.nn.Module, tmp_path: Path) -> Path:
     return tmp_path / "tiny.safetensors"
 
 
-def loaded(**options: object) -> ClipScorer:
+def loaded(**options: object) -> PairScorer:
     scorer = build({"model": CLIP_MODEL, **options}, Path("/no/such"))
     scorer.load("cpu")
     return scorer
@@ -116,14 +120,63 @@ def test_missing_file_and_unknown_model(network: torch.nn.Module, file: Path) ->
 
 def test_downloads_are_those_that_open_clip_knows() -> None:
     pretrained = load_open_clip().pretrained
-    assert weight_file(MODEL, TAG) == weight_file(*next(iter(_HUB)))
+    assert ROW.weights == (tagged(*next(iter(_HUB)), "x").file,)
+    assert (MODEL, TAG) in _HUB
     for (model, tag), (repository, _) in _HUB.items():
         assert model_problem(model) == ""
         known = pretrained.get_pretrained_cfg(model, tag)
         assert known["hf_hub"].rstrip("/") == repository
         assert known.get("mean") in (None, CLIP_MEAN)
-        file = weight_file(model, tag)
+        file = tagged(model, tag, "x").file
         assert file.url == f"https://huggingface.co/{repository}/resolve/main/open_clip_pytorch_model.bin"
+
+
+def test_every_tag_of_open_clip_is_known() -> None:
+    """OpenAI's own, those of its list at Hugging Face, and a sentence for the rest."""
+    assert tagged("ViT-L-14", "openai", "x").file == tagged("ViT-L-14-quickgelu", "openai", "x").file == OPENAI_L14.file
+    assert tagged("ViT-L-14", "openai", "x").model == "ViT-L-14-quickgelu"
+    half = tagged("ViT-L-14", "laion2b_s32b_b82k", "x")
+    assert half.half
+    assert half.file.name == "ViT-L-14-laion2b_s32b_b82k.bin"
+    assert half.file.url == (
+        "https://huggingface.co/laion/CLIP-ViT-L-14-laion2B-s32B-b82K/resolve/main/open_clip_pytorch_model.bin"
+    )
+    lists = load_open_clip().pretrained._PRETRAINED
+    there = away = 0
+    for model, tags in lists.items():
+        if model_problem(model):
+            continue
+        for tag in tags:
+            if tags[tag]["hf_hub"] or (tag == "openai" and model in OPENAI):
+                found = tagged(model, tag, "x")
+                assert found.file.url.startswith("https://huggingface.co/")
+                assert load_open_clip().get_model_config(openclip.architecture(found.model)[0])
+                there += 1
+            else:
+                with pytest.raises(ScorerError, match=r"get https://\S+ yourself"):
+                    tagged(model, tag, "x")
+                away += 1
+    assert there > 30
+    assert away > 10
+    with pytest.raises(ScorerError, match=r"knows no download 'x' for ViT-B-32 \(it knows .*laion2b_s34b_b79k"):
+        tagged("ViT-B-32", "x", "CLIPScore")
+
+
+def test_pictures_that_a_tag_wants_otherwise_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = {"hf_hub": "a/b/", "interpolation": "bilinear", "resize_mode": "squash"}  # as later open_clips have some
+    monkeypatch.setitem(load_open_clip().pretrained._PRETRAINED["ViT-B-32"], "odd", entry)
+    with pytest.raises(ScorerError, match=r"resized another way \(bilinear, squash\)"):
+        tagged("ViT-B-32", "odd", "CLIPScore")
+
+
+def test_a_tag_brings_its_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lib_optim.scoring.clip.views import CROPPED, HALVES
+
+    options = {"model": "ViT-L-14", "tag": "laion2b_s32b_b82k"}
+    assert build(options, Path())._view == HALVES
+    assert build({**options, "normalise": "clip"}, Path())._view == CROPPED
+    assert build({}, Path())._view == CROPPED
+    assert build({"normalise": "half"}, Path())._view == HALVES
 
 
 @pytest.mark.slow

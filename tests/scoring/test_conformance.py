@@ -9,10 +9,11 @@ import functools
 import math
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -24,9 +25,18 @@ from lib_optim.scoring.check import scorer_problems
 from lib_optim.scoring.imagereward import ImageRewardScorer
 from lib_optim.scoring.registry import scorer_row, scorer_rows
 from lib_optim.scoring.worker import ScoringWorker
+from tests.scoring.clip.head_files import HEADS
 from tests.scoring.pictures import MODES, SIZES, of_mode, scene
 from tests.scoring.serving import served
-from tests.scoring.small_models import CLIP_MODEL, REWARD_SIZES, save_reward, tiny_clip
+from tests.scoring.small_models import (
+    CLIP_MODEL,
+    REWARD_SIZES,
+    random_head,
+    save_reward,
+    save_transformers_clip,
+    shrink_clips,
+    tiny_clip,
+)
 from tests.scoring.test_blipitm import itm
 from tests.scoring.test_vit import beit, vit
 
@@ -39,7 +49,7 @@ def _imagereward(folder: Path) -> Scorer:
 
 
 def _clipscore(folder: Path) -> Scorer:
-    network = tiny_clip(folder / "configs")
+    network = tiny_clip()
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / "w.safetensors")
     return scorer_row("clipscore").build({"model": CLIP_MODEL, "weights": str(folder / "w.safetensors")}, folder)
 
@@ -72,9 +82,44 @@ def _server() -> str:
     return stack.enter_context(served(path))
 
 
+def _pair(name: str, file: str) -> Callable[[Path], Scorer]:
+    def make(folder: Path) -> Scorer:
+        (folder / name).mkdir()
+        save_transformers_clip(folder / name / file, "gelu")
+        return scorer_row(name).build({}, folder)
+
+    return make
+
+
+def _head(name: str) -> Callable[[Path], Scorer]:
+    def make(folder: Path) -> Scorer:
+        scorer = scorer_row(name).build({}, folder)
+        (folder / "clip").mkdir()
+        (folder / name).mkdir()
+        save_transformers_clip(folder / "clip" / scorer._source.file.name)
+        tensors, file = random_head(HEADS[name][1](32)), folder / name / scorer._weights.file.name
+        if file.suffix == ".safetensors":
+            save_file(tensors, file)
+        else:
+            torch.save(tensors, file)
+        return scorer
+
+    return make
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        shrink_clips(patch)
+        yield
+
+
 CASES: dict[str, Callable[[Path], Scorer]] = {
     "imagereward": _imagereward,
     "clipscore": _clipscore,
+    "pickscore": _pair("pickscore", "PickScore_v1.safetensors"),
+    "hpsv2": _pair("hpsv2", "HPS_v2.1_compressed.pt"),
+    **{name: _head(name) for name in HEADS},
     "technical": lambda folder: scorer_row("technical").build({}, folder),
     "demo": lambda folder: scorer_row("demo").build({}, folder),
     "similarity": _similarity,
@@ -89,11 +134,13 @@ CASES: dict[str, Callable[[Path], Scorer]] = {
 ROWS = [row.id for row in scorer_rows() if not row.manual and not row.across]
 
 
-@pytest.fixture(params=ROWS)
-def scorer(request: pytest.FixtureRequest, tmp_path: Path) -> Scorer:
-    made = CASES[request.param](tmp_path)
+@pytest.fixture(params=ROWS, scope="module")
+def scorer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
+    """Loaded; one for all tests, which leave it as it is."""
+    made = CASES[request.param](tmp_path_factory.mktemp("models"))
     made.load("cpu")
-    return made
+    yield made
+    made.unload()
 
 
 def images(count: int = 4) -> list[Image.Image]:
