@@ -58,7 +58,7 @@ ONLY = {
 HEAVY = {"torch", "torchvision", "sd_mecha", "optuna", "diffusers", "transformers", "open_clip", "scipy", "accelerate"}
 HEAVY |= {"sqlalchemy", "pandas", "matplotlib", "plotly"}
 # Modules that are one heavy thing through and through, and themselves imported only where that is used.
-HEAVY_MODULES = {"lib_optim/scoring/blip.py"}
+HEAVY_MODULES = {f"lib_optim/scoring/{name}.py" for name in ("blip", "lpips", "vit")}
 HEAVY_MODULES |= {f"lib_optim/merging/own/{name}.py" for name in MODULES}
 HEAVY_MODULES |= {
     f"lib_optim/search/{name}.py"

@@ -5,12 +5,17 @@ from __future__ import annotations
 from lib_optim.scoring import across, background, blipitm, classifier, remote
 from lib_optim.scoring.base import OptionRow, ScorerRow, WeightFile
 from lib_optim.scoring.imagereward import VOCABULARY
+from lib_optim.scoring.likeness import WAYS
 
 __all__ = ["JUDGES"]
 
 _MB = 10**6
 _CAFE, _SHADOW = "https://huggingface.co/cafeai/cafe_aesthetic", "https://huggingface.co/Disty0/aesthetic-shadow-v2"
 _FOLDER = OptionRow("folder", "Folder with its three files (empty: the scorers' models folder)", "path", "")
+_BY = OptionRow(
+    "by", "How to tell (embedding: what is shown; lpips: what it looks like)", "choice", WAYS[0], choices=WAYS
+)
+_BY_FOLDER = OptionRow("folder", "Folder with the weights for that (none for simple)", "path", "")
 
 JUDGES: tuple[ScorerRow, ...] = (
     ScorerRow(
@@ -103,8 +108,8 @@ JUDGES: tuple[ScorerRow, ...] = (
     ScorerRow(
         id="consistency",
         title="Consistency",
-        measures="Images of one payload that look alike: same colours, edges and layout from seed to seed.",
-        fooled_by="Equal or blank pictures are perfect to it; it knows no faces. Needs payloads of 2 images or more.",
+        measures="Images of one payload that look alike: in colours, edges and layout, or to a network.",
+        fooled_by="Equal and blank pictures are perfect; 'simple' knows no faces. Needs payloads of 2 images or more.",
         reads_prompt=False,
         typical=(0.5, 0.9),
         raw_range="0 … 1; 1 is equal, about 0.6 unrelated",
@@ -112,16 +117,15 @@ JUDGES: tuple[ScorerRow, ...] = (
         memory=0,
         weights=(),
         packages=(),
-        options=(),
-        build=across.build_consistency,
-        devices=("cpu",),
-        check=across.check,
+        options=(_BY, _BY_FOLDER),
+        build=across.builder("Consistency", alike=True),
+        check=across.checker("Consistency"),
         across=True,
     ),
     ScorerRow(
         id="diversity",
         title="Diversity",
-        measures="Images of one payload that differ from seed to seed, in colours, edges and layout.",
+        measures="Images of one payload that differ: in colours, edges and layout, or to a network.",
         fooled_by="Broken pictures are diverse: use it beside a judge of quality. Needs payloads of 2 images or more.",
         reads_prompt=False,
         typical=(0.1, 0.5),
@@ -130,10 +134,9 @@ JUDGES: tuple[ScorerRow, ...] = (
         memory=0,
         weights=(),
         packages=(),
-        options=(),
-        build=across.build_diversity,
-        devices=("cpu",),
-        check=across.check,
+        options=(_BY, _BY_FOLDER),
+        build=across.builder("Diversity", alike=False),
+        check=across.checker("Diversity"),
         across=True,
     ),
     ScorerRow(

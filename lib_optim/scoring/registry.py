@@ -8,7 +8,11 @@ from typing import Any
 from lib_optim.plan.errors import PlanError, Problem, ScorerError
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.scorers import MANUAL
+<<<<<<< HEAD
 from lib_optim.scoring import demo, imagereward, similarity, technical
+=======
+from lib_optim.scoring import demo, imagereward, resembling, technical
+>>>>>>> h/otherscorers
 from lib_optim.scoring.base import OptionRow, Scorer, ScorerRow
 from lib_optim.scoring.clip.rows import CLIP_ROWS
 from lib_optim.scoring.judges import JUDGES
@@ -92,21 +96,26 @@ _ROWS: tuple[ScorerRow, ...] = (
     ScorerRow(
         id="similarity",
         title="Similarity to a reference",
-        measures="Same colours and same structure, pixel by pixel, as a reference picture.",
-        fooled_by="Knows nothing of content: a shifted or mirrored copy counts as different.",
+        measures="Likeness to a reference picture: pixel by pixel, by simple features, or as a network sees it.",
+        fooled_by="Pixel by pixel it knows nothing of content: a shifted or mirrored copy counts as different.",
         reads_prompt=False,
         typical=(0.2, 1.0),
+<<<<<<< HEAD
         raw_range="−0.5 … 1; 1 is equal, about 0.3 unrelated",
+=======
+        raw_range="−0.5 … 1; 1 is equal, about 0.3 unrelated pixel by pixel",
+>>>>>>> h/otherscorers
         licence="none needed (no weights)",
         memory=0,
         weights=(),
         packages=(),
         options=(
             OptionRow("reference", "Reference image, or a folder of <payload>-<seed>.png", "image", "", required=True),
+            OptionRow("by", "How to tell", "choice", resembling.PIXELS, choices=resembling.WAYS_AND_PIXELS),
+            OptionRow("folder", "Folder with the weights for embedding or lpips", "path", ""),
         ),
-        build=similarity.build,
-        devices=("cpu",),
-        check=similarity.check,
+        build=resembling.build,
+        check=resembling.check,
     ),
     *JUDGES,
     ScorerRow(
