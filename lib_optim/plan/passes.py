@@ -14,6 +14,7 @@ from lib_optim.plan.bounds import Value
 from lib_optim.plan.design import StartDesign
 from lib_optim.plan.dimensions import Space
 from lib_optim.plan.noun import Noun
+from lib_optim.plan.objectives import axes_of
 from lib_optim.plan.payload import MAX_SEED, Payload, drawn_like, fresh_seeds
 from lib_optim.plan.run_plan import Budget, PassSpec, RunPlan, SamplerSpec
 from lib_optim.plan.scorers import ScorerSpec
@@ -70,6 +71,11 @@ class PassRecord(Noun):
     def deciding(self) -> tuple[ScorerSpec, ...]:
         """The scorers whose scores make a trial's value."""
         return tuple(spec for spec in self.scorers if not self.judges or spec.id in self.judges)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Its objectives, where it has several."""
+        return axes_of(self.deciding)
 
 
 def first_pass(plan: RunPlan) -> PassRecord:

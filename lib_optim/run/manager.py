@@ -18,6 +18,7 @@ from lib_optim.plan.run_plan import RunPlan, SaveSpec, SharedSpec
 from lib_optim.plan.scorers import ratings_json
 from lib_optim.run.changing import later_passes, refuse_another_run
 from lib_optim.run.check import PlanCheck, Resolved, check_plan
+from lib_optim.run.choosing import choose_recorded
 from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder, list_runs
 from lib_optim.run.fork import Taken, take_over
@@ -268,6 +269,28 @@ class RunManager:
         self.view.add_saved(str(saved.path), saved.notes)
         return saved
 
+    def choose(self, number: int | None, folder: str = "") -> None:
+        """Record which trial of a run with several objectives the user wants: it is verified and saved as the winner.
+
+        Args:
+            number: A scored trial of the last search, or None to take the choice back.
+            folder: The run; the open or last one if empty.
+
+        Raises:
+            RunError: No run was opened, or the trial cannot be chosen.
+            OptimError: It cannot be recorded.
+        """
+        worker = self._alive()
+        if worker is not None and folder in ("", worker.folder.name):
+            worker.history.choose(number)
+            return
+        run = self._worker.folder.name if self._worker is not None else ""
+        if not folder and not run:
+            raise RunError("No run is open; choose one.")
+        choose_recorded(recorded_run(self.host, self.scorers_dir, folder or run), number, self.host)
+        if run and folder in ("", run):
+            self.view.set_chosen(number)
+
     def block_weights(self, number: int, folder: str = "") -> dict[str, dict[str, str]]:
         """Return the block weights of any trial as other programs write them, by method parameter and form.
 
@@ -288,7 +311,8 @@ class RunManager:
         if worker is not None and folder in ("", worker.folder.name):
             context, best = worker.context, self.view.best
             number = None if best is None else best.number
-            return Recorded(context.resolved, worker.folder, self.view.trials(), context.passes.all, number)
+            trials, passes = self.view.trials(), context.passes.all
+            return Recorded(context.resolved, worker.folder, trials, passes, number, self.view.chosen)
         if not folder:
             raise RunError("No run is open; choose one.")
         return recorded_run(self.host, self.scorers_dir, folder)

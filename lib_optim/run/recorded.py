@@ -16,7 +16,9 @@ from lib_optim.plan.payload import Payload, jobs_of
 from lib_optim.plan.records import Trial, Verdict
 from lib_optim.plan.run_plan import Budget, ModelRef, SamplerSpec, VerifySpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
+from lib_optim.run.axes import with_axis_values
 from lib_optim.run.check import Resolved, check_plan
+from lib_optim.run.choosing import noted_choice
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.store import Store
@@ -33,7 +35,10 @@ class Recorded:
         folder: Its folder.
         trials: All its trials.
         passes: All its passes.
-        winner: The best trial: the verified one, else the best of the last search; None if none was scored.
+        winner: The best trial: the chosen one, else the verified one, else the best of the last search; None if none
+            was scored.
+        chosen: The trial that the user chose, if any.
+        unchosen: What `winner` would be without that.
     """
 
     resolved: Resolved
@@ -41,6 +46,8 @@ class Recorded:
     trials: tuple[Trial, ...]
     passes: tuple[RunPass, ...]
     winner: int | None
+    chosen: int | None = None
+    unchosen: int | None = None
 
     @property
     def last_search(self) -> tuple[Trial, ...]:
@@ -78,7 +85,8 @@ def recorded_run(host: Host, scorers_dir: Path, name: str) -> Recorded:
     with contextlib.closing(Store(folder.record())) as store:
         trials = tuple(store.trials())
         passes = Passes(plan, store).all if trials else ()
-        verdicts = store.verdicts()
+        trials = tuple(with_axis_values(trials, passes, store))
+        verdicts, chosen = store.verdicts(), noted_choice(store)
     plan = dataclasses.replace(plan, models=tuple(found_model(model, host) for model in plan.models))
     mergeable = dataclasses.replace(
         plan, payloads=(Payload("none"),), scorers=(ScorerSpec(MANUAL),), budget=Budget(1),
@@ -92,8 +100,9 @@ def recorded_run(host: Host, scorers_dir: Path, name: str) -> Recorded:
     scored = {t.number: t for t in found.last_search if t.state == "complete" and t.value is not None}
     best = max(scored.values(), key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
     verified = Verdict.from_json(json.loads(verdicts[-1])).winner if verdicts else None
-    winner = verified if verified in scored else None if best is None else best.number
-    return dataclasses.replace(found, winner=winner)
+    unchosen = verified if verified in scored else None if best is None else best.number
+    kept = chosen if chosen in scored else None
+    return dataclasses.replace(found, winner=unchosen if kept is None else kept, chosen=kept, unchosen=unchosen)
 
 
 def recorded_trial(host: Host, scorers_dir: Path, name: str, number: int) -> tuple[Resolved, RunFolder, Trial, str]:

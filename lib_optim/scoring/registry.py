@@ -8,11 +8,7 @@ from typing import Any
 from lib_optim.plan.errors import PlanError, Problem, ScorerError
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.scorers import MANUAL
-<<<<<<< HEAD
-from lib_optim.scoring import demo, imagereward, similarity, technical
-=======
 from lib_optim.scoring import demo, imagereward, resembling, technical
->>>>>>> h/otherscorers
 from lib_optim.scoring.base import OptionRow, Scorer, ScorerRow
 from lib_optim.scoring.clip.rows import CLIP_ROWS
 from lib_optim.scoring.judges import JUDGES
@@ -100,11 +96,7 @@ _ROWS: tuple[ScorerRow, ...] = (
         fooled_by="Pixel by pixel it knows nothing of content: a shifted or mirrored copy counts as different.",
         reads_prompt=False,
         typical=(0.2, 1.0),
-<<<<<<< HEAD
-        raw_range="−0.5 … 1; 1 is equal, about 0.3 unrelated",
-=======
         raw_range="−0.5 … 1; 1 is equal, about 0.3 unrelated pixel by pixel",
->>>>>>> h/otherscorers
         licence="none needed (no weights)",
         memory=0,
         weights=(),
