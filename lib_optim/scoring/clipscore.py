@@ -12,17 +12,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.scoring.base import OptionRow, ScorerRow
 from lib_optim.scoring.clip.head_rows import CLIP_FOLDER
-from lib_optim.scoring.clip.scorer import PairScorer
 from lib_optim.scoring.clip.sources import DOWNLOAD, FOLDER, ClipSource, file_problems
 from lib_optim.scoring.clip.tags import MODEL, TAG, tagged
 from lib_optim.scoring.clip.views import CROPPED, HALF
 from lib_optim.scoring.pixels import CLIP_MEAN, CLIP_STD
 from lib_optim.scoring.weights import weights_folder
+
+if TYPE_CHECKING:
+    from lib_optim.scoring.clip.scorer import PairScorer
 
 __all__ = ["ROW", "build", "check"]
 
@@ -38,6 +40,8 @@ def build(options: Mapping[str, Any], models_dir: Any) -> PairScorer:
     Raises:
         ScorerError: No weights file is given and the tag is unknown.
     """
+    from lib_optim.scoring.clip.scorer import PairScorer
+
     model, tag = str(options.get("model") or MODEL), str(options.get("tag") or TAG)
     own = str(options.get("weights", "") or "").strip()
     way = str(options.get("normalise") or _WAYS[0])
