@@ -13,11 +13,15 @@ import types
 from pathlib import Path
 from typing import Any
 
-import fastapi
-import gradio  # noqa: F401 - a WebUI has it already
-import numpy  # noqa: F401, ICN001
-import PIL.Image  # noqa: F401
-import yaml  # noqa: F401
+_before = time.process_time()
+
+import fastapi  # noqa: E402
+import gradio  # noqa: E402, F401 - a WebUI has it already
+import numpy  # noqa: E402, F401, ICN001
+import PIL.Image  # noqa: E402, F401
+import yaml  # noqa: E402, F401
+
+THE_WEBUIS = time.process_time() - _before
 
 ROOT = Path(__file__).resolve().parents[1]
 HOOKS = ("on_ui_tabs", "on_app_started", "on_ui_settings", "on_before_reload", "on_script_unloaded")
@@ -36,7 +40,7 @@ def main() -> None:
     app = fastapi.FastAPI()
     registered["on_app_started"](None, app)
 
-    seconds = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    seconds = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "gradio": THE_WEBUIS}
     report = {
         "seconds": seconds,
         "hooks": sorted(registered),

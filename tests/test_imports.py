@@ -307,10 +307,11 @@ def test_a_start_imports_nothing_heavy_of_its_own() -> None:
 
 
 @pytest.mark.ui
-def test_a_start_costs_less_than_half_a_second() -> None:
+def test_a_start_costs_half_of_what_importing_gradio_does_at_most() -> None:
+    """A ratio within one process, because seconds depend on the machine and on who else uses it."""
     seconds = start_of_a_webui()["seconds"]
     print(f"the extension's share of a WebUI's start: {seconds}")
-    assert seconds["cpu"] < 0.5, seconds  # type: ignore[index]
+    assert seconds["cpu"] < 0.5 * seconds["gradio"], seconds  # type: ignore[index]
 
 
 @pytest.mark.ui
