@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib_optim.plan.run_plan import Budget
+from lib_optim.plan.run_plan import Budget, PassSpec
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.run.results import read_image
 from lib_optim.run.store import Store
@@ -48,6 +48,17 @@ def test_an_interrupted_comparison_is_made_again_with_all_its_images(rig: Rig) -
     rig.end()
     assert {(s.trial, s.image, s.scorer): s.raw for s in rig.stored().scores} == before
     assert rig.states() == ["complete", "complete"]
+
+
+def test_in_a_pass_of_other_company_they_are_compared_anew(rig: Rig) -> None:
+    second = PassSpec("fewer", payloads=(payload("fox", n_iter=2),), budget=Budget(1))
+    plan = rig.plan(payloads=(payload("fox", n_iter=3),), scorers=SPECS, passes=(second,), budget=Budget(1))
+    rig.run(plan)
+    raw = {(s.trial, s.image, s.scorer): s.raw for s in rig.stored().scores}
+    first, entered = raw[0, 0, "consistency"], [raw[1, i, "consistency"] for i in (0, 1)]
+    assert entered == consistency(rig, [0, 1], 1)
+    assert entered[0] != first
+    assert [raw[1, i, "technical"] for i in (0, 1)] == [raw[0, i, "technical"] for i in (0, 1)], "these stand"
 
 
 @pytest.fixture
