@@ -41,7 +41,7 @@ from lib_optim.run.saving import open_merger
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Outcome", "hidden_merge", "main"]
+__all__ = ["GUIDE", "LEAST_DISTANCE", "Outcome", "distance", "hidden_merge", "main", "make_references", "pixel_errors"]
 
 LEAST_DISTANCE = 0.25
 PROMPTS = ("a red house on a hill", "a fish in blue water", "a forest at night")
@@ -108,7 +108,7 @@ def hidden_merge(work: Path, seed: int, trials: int, sampler: str = "auto") -> O
     resolved = checked.resolved
     presets = [v for row in PRESETS if (v := preset_values(row, resolved.space, resolved.blocks)) is not None]
     hidden = _hide(seed, [p.name for p in resolved.space.parameters], presets)
-    _references(host, resolved, hidden, work / "references")
+    make_references(host, resolved, hidden, work / "references")
     folder = manager.start(plan)
     while not manager.wait(0.5):
         if manager.view.state == "paused":  # nobody is there to look at it
@@ -118,15 +118,15 @@ def hidden_merge(work: Path, seed: int, trials: int, sampler: str = "auto") -> O
     best = manager.view.best
     assert best is not None, folder
     held_out = tuple(replace(p, seed=p.seed + 10_000) for p in resolved.plan.payloads)
-    pixels = _pixel_errors(host, replace(resolved, jobs=jobs_of(held_out)), hidden, [best.values, *presets])
+    pixels = pixel_errors(host, replace(resolved, jobs=jobs_of(held_out)), hidden, [best.values, *presets])
     return Outcome(
         seed,
         sampler,
         trials,
         hidden,
         {name: float(value) for name, value in best.values.items()},
-        _distance(hidden, best.values),
-        min(_distance(hidden, values) for values in presets),
+        distance(hidden, best.values),
+        min(distance(hidden, values) for values in presets),
         pixels[0],
         min(pixels[1:]),
         time.monotonic() - started,
@@ -150,11 +150,12 @@ def _hide(seed: int, names: Sequence[str], presets: Sequence[Mapping[str, Value]
     draws = random.Random(f"hidden merge {seed}")
     while True:
         hidden = {name: draws.uniform(0.1, 0.9) for name in names}
-        if all(_distance(hidden, values) >= LEAST_DISTANCE for values in presets):
+        if all(distance(hidden, values) >= LEAST_DISTANCE for values in presets):
             return hidden
 
 
-def _distance(a: Mapping[str, float], b: Mapping[str, Value]) -> float:
+def distance(a: Mapping[str, float], b: Mapping[str, Value]) -> float:
+    """Return the RMS difference of two sets of weights."""
     return float(np.sqrt(np.mean([(a[name] - float(b[name])) ** 2 for name in a])))
 
 
@@ -174,7 +175,8 @@ def _images(
     return made
 
 
-def _references(host: StandaloneHost, resolved: Resolved, hidden: Mapping[str, float], folder: Path) -> None:
+def make_references(host: StandaloneHost, resolved: Resolved, hidden: Mapping[str, float], folder: Path) -> None:
+    """Write the images of the merge at `hidden` into `folder`, where the similarity scorer finds them."""
     folder.mkdir(parents=True, exist_ok=True)
     merger = open_merger(resolved, host)
     (images,) = _images(host, resolved, merger, [hidden])
@@ -183,9 +185,10 @@ def _references(host: StandaloneHost, resolved: Resolved, hidden: Mapping[str, f
         image.save(folder / f"{job.payload.name}-{job.seed}.png")
 
 
-def _pixel_errors(
+def pixel_errors(
     host: StandaloneHost, resolved: Resolved, hidden: Mapping[str, float], points: Sequence[Mapping[str, Value]]
 ) -> list[float]:
+    """Return the RMSE of the images at each of `points` against those at `hidden`, on a scale of 0 to 1."""
     merger = open_merger(resolved, host)
     wanted, *made = _images(host, resolved, merger, [hidden, *points])
     merger.close()

@@ -4,13 +4,32 @@
   const optim = window.optimTab;
   const { el } = optim;
 
+  // A goal for a judge that has none: its own, unless there are three already; then the last of them.
+  optim.newGoal = (row, rows, titleOf) => {
+    const taken = [...new Set(rows.filter((other) => other !== row).map((other) => other.axis).filter(Boolean))];
+    return row.axis || (taken.length < 3 ? titleOf(row.id).slice(0, 40).trim() : taken[taken.length - 1]);
+  };
+
   optim.parts.judges = (plan) => {
     const judges = el('div', { class: 'optim-list', id: 'optim_judges' });
     const own = optim.ownScorers(plan);
     const section = optim.section({ id: 'optim_judges_card', title: 'Judges', open: false }, judges,
       el('div', { class: 'optim-help', text: 'Several judges: each score is brought to the same scale, then averaged by weight.' }), own.node);
+    // Several goals: every chosen judge names one; judges of the same name count as one goal, by their weights.
+    const goals = optim.check('optim_goals', 'Several goals', (on) => {
+      if (on) for (const row of plan.form.scorers) row.axis = optim.newGoal(row, plan.form.scorers, titleOf);
+      else for (const row of plan.form.scorers) delete row.axis;
+      drawJudges();
+      plan.changed('scorers');
+    }, 'Goals that are not weighed against each other: the search looks for the merges that no other one beats on all of them, and you choose among these');
+    const goalsHelp = el('div', { class: 'optim-help', hidden: true, text: 'Name two or three goals. The run looks for good compromises of every kind; the card “Goals” shows them while it goes on, and you choose. Weights count within a goal, and for the score that stands where you choose none.' });
+    section.body.append(goals.node, goalsHelp);
+    const titleOf = (id) => (plan.setup.scorers.find((s) => s.id === id) || { title: id }).title;
     const judgeRow = (id) => plan.form.scorers.find((row) => row.id === id);
     const drawJudges = () => {
+      const several = plan.form.scorers.some((row) => row.axis);
+      goals.box.checked = several;
+      optim.show(goalsHelp, several);
       judges.replaceChildren(...plan.setup.scorers.map((row) => {
         const state = judgeRow(row.id) || { id: row.id, weight: 1, options: {} };
         const weight = el('input', {
@@ -24,13 +43,26 @@
         });
         const options = row.options.map((option) => optionField(row, option, state));
         if (row.id === 'manual') options.push(ratingsField(state));
-        const more = options.length ? el('div', { class: 'optim-options' }, ...options) : null;
+        const goal = several ? optim.field('Goal', el('input', {
+          type: 'text', class: 'optim-input optim-goal', id: `optim_goal_${row.id}`, maxlength: 40, spellcheck: 'false', value: state.axis || '',
+          on: {
+            input: (event) => {
+              state.axis = event.target.value;
+              plan.changed('scorers');
+            },
+          },
+        })) : null;
+        const more = options.length || goal ? el('div', { class: 'optim-options' }, goal, ...options) : null;
         const box = el('input', {
           type: 'checkbox', value: row.id, checked: Boolean(judgeRow(row.id)),
           on: {
             change: () => {
               plan.form.scorers = plan.form.scorers.filter((other) => other.id !== row.id);
               if (box.checked) plan.form.scorers.push(state);
+              if (box.checked && several && !state.axis) {
+                state.axis = optim.newGoal(state, plan.form.scorers, titleOf);
+                drawJudges();
+              }
               reveal();
               plan.changed('scorers');
             },
@@ -99,7 +131,8 @@
       draw: () => {
         own.draw();
         const titles = plan.form.scorers.map((row) => (plan.setup.scorers.find((s) => s.id === row.id) || { title: row.id }).title);
-        section.summary(titles.length ? titles.join(' + ') : 'none chosen');
+        const axes = new Set(plan.form.scorers.map((row) => row.axis).filter(Boolean));
+        section.summary(!titles.length ? 'none chosen' : axes.size > 1 ? `${axes.size} goals: ${[...axes].join(', ')}` : titles.join(' + '));
       },
     };
   };

@@ -43,12 +43,21 @@
         row.payloads = plan.setup.payloads.map((p) => p.name).filter((other) => (other === name ? on : row.payloads.includes(other)));
         changed();
       });
+    const goalOf = (row, state) => (row.scorers.some((r) => r.axis) ? el('input', {
+      type: 'text', class: 'optim-input optim-goal', maxlength: 40, value: state.axis || '', placeholder: 'goal', 'aria-label': `Goal of ${state.id}`,
+      on: {
+        input: (event) => {
+          state.axis = event.target.value;
+          changed();
+        },
+      },
+    }) : null);
     const judgeTicks = (row) => ticks(
       plan.setup.scorers.map((s) => {
         const state = row.scorers.find((r) => r.id === s.id);
         return {
           value: s.id, title: s.title,
-          note: state ? el('span', { class: 'optim-weight-field' }, el('span', { class: 'optim-note', text: 'weight' }), el('input', {
+          note: state ? el('span', { class: 'optim-weight-field' }, goalOf(row, state), el('span', { class: 'optim-note', text: 'weight' }), el('input', {
             type: 'number', class: 'optim-input optim-weight', min: 0, step: 0.1, value: state.weight, 'aria-label': `Weight of ${s.title}`,
             on: {
               input: (event) => {
@@ -63,7 +72,9 @@
       (id, on) => {
         row.scorers = row.scorers.filter((r) => r.id !== id);
         const known = plan.form.scorers.find((r) => r.id === id);
-        if (on) row.scorers.push(known ? JSON.parse(JSON.stringify(known)) : { id, weight: 1, options: {} });
+        const added = known ? JSON.parse(JSON.stringify(known)) : { id, weight: 1, options: {} };
+        if (on) row.scorers.push(added);
+        if (on && row.scorers.some((r) => r.axis)) added.axis = optim.newGoal(added, row.scorers, (other) => (plan.setup.scorers.find((s) => s.id === other) || { title: other }).title);
         changed(true);
       });
     const text = (row, key, attributes) => el('input', {

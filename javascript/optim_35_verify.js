@@ -73,13 +73,16 @@
         const rows = verdict.finalists;
         const held = rows.some((row) => row.held_out !== null);
         const others = [...new Set(rows.flatMap((row) => Object.keys(row.opinions)))];
+        const axes = Object.keys(rows.length ? rows[0].axes_before || {} : {});
         const titleOf = (id) => (judges.find((row) => row.id === id) || { title: id }).title;
-        head.replaceChildren(...['Trial', 'In the search', 'Fresh seeds', ...(held ? ['Held-out prompts'] : []), 'Together', ...others.map(titleOf)].map((text) => el('th', { text })));
+        head.replaceChildren(...['Trial', 'In the search', 'Fresh seeds', ...(held ? ['Held-out prompts'] : []), 'Together', ...axes, ...others.map(titleOf)].map((text) => el('th', { text })));
         body.replaceChildren(...[...rows].sort((a, b) => b.together - a.together).map((row) => el('tr', { class: row.trial === verdict.winner ? 'optim-winner' : '', 'data-trial': row.trial },
           el('td', {}, el('button', { type: 'button', class: 'optim-link', title: `Show its images from fresh seeds (trial ${row.again})`, on: { click: () => onPick(row.again) }, text: `${row.trial}${row.trial === verdict.winner ? ' · winner' : ''}` })),
-          ...[row.before, row.fresh, ...(held ? [row.held_out] : []), row.together, ...others.map((id) => row.opinions[id])].map((value) => el('td', { class: 'optim-code', text: optim.number(value) })))));
+          ...[row.before, row.fresh, ...(held ? [row.held_out] : []), row.together].map((value) => el('td', { class: 'optim-code', text: optim.number(value) })),
+          ...axes.map((name) => el('td', { class: 'optim-code', title: 'In the search → fresh seeds', text: `${optim.number(row.axes_before[name])} → ${optim.number(row.axes_fresh[name])}` })),
+          ...others.map((id) => el('td', { class: 'optim-code', text: optim.number(row.opinions[id]) })))));
         const lost = verdict.failed.length ? ` Could not be made again: ${verdict.failed.join(', ')}.` : '';
-        optim.setText(note, `All of them made the same images from seeds that the search never saw. Together: the mean over old and new images, which decides.${lost}`);
+        optim.setText(note, `All of them made the same images from seeds that the search never saw. Together: the mean over old and new images, which decides${axes.length ? ' unless you choose. The goals: in the search → from fresh seeds' : ''}.${lost}`);
       },
     };
   };

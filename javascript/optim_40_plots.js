@@ -16,6 +16,13 @@
     return list;
   };
 
+  optim.ticks = ticks;
+  // The outline of a five-pointed star around (x, y).
+  optim.star = (x, y, r) => `M${Array.from({ length: 10 }, (_, i) => {
+    const [size, angle] = [i % 2 ? r * 0.45 : r, (Math.PI * i) / 5];
+    return `${(x + size * Math.sin(angle)).toFixed(1)} ${(y - size * Math.cos(angle)).toFixed(1)}`;
+  }).join('L')}Z`;
+
   const describe = (trial, active) => {
     const origin = optim.originText(trial.origin.replace(/^sampler: /, '').replace(/^preset: /, 'preset '));
     if (trial.state === 'complete') return `Trial ${trial.number} · ${optim.number(trial.value)} · ${origin}`;

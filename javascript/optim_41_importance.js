@@ -17,6 +17,7 @@
     let waiting = false;
     let result = null;
     let active = false;
+    let stopping = false;
     const turned = new Map(); // what the user decided otherwise: name to frozen or not
 
     const frozen = (row) => (turned.has(row.name) ? turned.get(row.name) : row.idle);
@@ -80,8 +81,8 @@
       optim.setText(told, idle ? `Grey: ${idle} of ${rows.length} together make up at most ${percent(result.idle_share)}. Click a bar to change what is frozen.` : `${(result && result.caution) || 'Of no parameter do the trials show that it does not matter.'} Click a bar to have it frozen all the same.`);
       optim.show(freeze, rows.length);
       optim.setText(freeze, names.length ? `Freeze ${names.length} of ${rows.length} and go on` : 'Freeze what does not matter and go on');
-      optim.setDisabled(freeze, active || !names.length || names.length === rows.length);
-      freeze.title = active ? 'Possible as soon as this run has ended or was stopped' : 'Start a new run from the best trial: what is grey is fixed at its values, the rest is searched';
+      optim.setDisabled(freeze, stopping || !names.length || names.length === rows.length);
+      freeze.title = active ? 'After the trial under way, as a new pass of this run: what is grey is fixed at the best values so far, the rest is searched with what is left of the budget' : 'Start a new run from the best trial: what is grey is fixed at its values, the rest is searched';
       card.summary(!result || !rows.length ? '' : idle ? `${rows.length - idle} of ${rows.length}` : 'no parameter stands out');
     };
 
@@ -97,8 +98,9 @@
         turned.clear();
         paint();
       }
-      if (data.active !== active) {
+      if (data.active !== active || data.stopping !== stopping) {
         active = data.active;
+        stopping = data.stopping;
         paint();
       }
       const key = `${folder} ${data.trials.filter((t) => t.state === 'complete').map((t) => `${t.number}:${t.value}`).join(' ')}`;

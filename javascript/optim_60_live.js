@@ -99,7 +99,7 @@
         shown = number;
         optim.setText(title, number === null ? heading : `${heading} ${number}`);
         optim.setText(value, trial && typeof trial.value === 'number' ? optim.number(trial.value) : '');
-        optim.setText(note, trial ? [optim.originText(trial.origin), trial.recipe ? `recipe ${trial.recipe}` : ''].filter(Boolean).join(' · ') : '');
+        optim.setText(note, trial ? [...Object.entries(trial.axes || {}).map(([name, v]) => `${name} ${optim.number(v)}`), optim.originText(trial.origin), trial.recipe ? `recipe ${trial.recipe}` : ''].filter(Boolean).join(' · ') : '');
         note.title = note.textContent;
         if (follow) follow.hidden = !pinned;
         save.hidden = number === null || !trial || !['complete', 'waiting'].includes(trial.state);

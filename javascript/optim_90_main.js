@@ -173,12 +173,27 @@
       onFreeze: (folder, names) => attempt(async () => {
         notices.put(null);
         const answer = await optim.post('freeze', { folder, freeze: names });
-        notices.put([`The run ${answer.folder} goes on from trial ${answer.best}, with ${optim.plural(names.length, 'parameter')} fixed at its values. ${answer.taken}`], 'good');
+        const fixed = `${optim.plural(names.length, 'parameter')} fixed at`;
+        if (answer.pass) {
+          notices.put([`Pass ${answer.pass} begins after the trial under way, with ${fixed} the best values so far. ${optim.plural(answer.trials, 'trial')} of the budget ${answer.trials === 1 ? 'is' : 'are'} left for the rest.`], 'good');
+          poller.now();
+          return;
+        }
+        notices.put([`The run ${answer.folder} goes on from trial ${answer.best}, with ${fixed} its values. ${answer.taken}`], 'good');
         picked = null;
         poller.now();
       }),
     });
-    const live = el('div', { class: 'optim-live' }, plotCard, verdict.node, importance.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard);
+    const pareto = optim.paretoCard({
+      onSelect: () => poller.now(),
+      onOpen: open,
+      onChoose: (number) => attempt(async () => {
+        notices.put(null);
+        await optim.post('command', { command: 'choose', trial: number, folder: store.snapshot.run.folder });
+        poller.now();
+      }),
+    });
+    const live = el('div', { class: 'optim-live' }, pareto.node, plotCard, verdict.node, importance.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard);
     const right = el('div', { class: 'optim-right' }, welcome, live);
     form.node.append(selftest.node);
     root.replaceChildren(bar.node, notices.node, rater.node, el('div', { class: 'optim-columns' }, form.node, right));
@@ -219,7 +234,7 @@
       // Where the current pass will end, on the axis of all trials that searched.
       const total = now ? searched.length - ofPass(now.id) + Math.max(p.pass_trials, ofPass(now.id)) : snapshot.run.trials;
       plot.draw({ trials: searched, total, passes: begun.length > 1 ? begun : [], best: bestNumber, picked, active, empty: active ? 'The first score appears here' : 'No trial was scored' });
-      importance.draw({ folder, trials: now ? searched.filter((trial) => trial.pass === now.id) : searched, active });
+      importance.draw({ folder, trials: now ? searched.filter((trial) => trial.pass === now.id) : searched, active, stopping: snapshot.state === 'stopping' });
       const bestTrial = store.trials.get(bestNumber);
       const making = active && shown === snapshot.current && p.steps ? { image: p.image - 1, part: p.step / p.steps } : null;
       current.draw({
@@ -227,10 +242,11 @@
         images: imagesOf(shown), total: totalOf(shown), step: making, compare: shown !== bestNumber && bestTrial ? bestTrial.drawn || bestTrial.values : null,
         pinned: picked !== null && active, saving, empty: 'The images of the first trial appear here.',
       });
+      pareto.draw({ pareto: snapshot.pareto, trials: searched, folder, images: totalOf(bestNumber), best: bestNumber, verdict: snapshot.verification, imagesOf });
       verdict.draw(snapshot.verification, form.judges());
       const winner = snapshot.verification && snapshot.verification.winner === bestNumber;
       best.draw({
-        heading: winner ? 'Winner: trial' : 'Best: trial', number: bestNumber, trial: bestTrial, folder, images: bestNumber === null ? [] : imagesOf(bestNumber), total: totalOf(bestNumber),
+        heading: snapshot.pareto && snapshot.pareto.chosen === bestNumber ? 'Choice: trial' : winner ? 'Winner: trial' : 'Best: trial', number: bestNumber, trial: bestTrial, folder, images: bestNumber === null ? [] : imagesOf(bestNumber), total: totalOf(bestNumber),
         step: null, compare: null, pinned: false, saving, empty: 'The best trial appears here once one is scored.',
       });
       if (bestNumber === null) best.node.querySelector('.optim-title').textContent = 'Best';
@@ -270,7 +286,7 @@
       root, store,
       wanted: () => {
         const current = store.snapshot && store.snapshot.current;
-        const numbers = [picked, ...rater.trials()].filter((n) => n !== null);
+        const numbers = [picked, ...rater.trials(), pareto.selected()].filter((n) => n !== null);
         if (current === null && store.trials.size) numbers.push(lastSeen());
         return [...new Set(numbers)];
       },

@@ -4,7 +4,8 @@ python -m lib_optim                      open the tab on 127.0.0.1
 python -m lib_optim run plan.json        run a plan, with a progress line; --recipe FILE, --adjust, --guide FILE
 python -m lib_optim resume FOLDER        go on with a run
 python -m lib_optim fork RUN …          a new run from an earlier one, with other judges, bounds, sampler, …
-python -m lib_optim save RUN TRIAL       save the merge of a trial of any run as a checkpoint
+python -m lib_optim choose RUN [TRIAL]   which trial wins a run with several goals
+python -m lib_optim save RUN [TRIAL]     save the merge of a trial of any run, or its winner, as a checkpoint
 python -m lib_optim merge RECIPE …       merge as a recipe says, without a run
 python -m lib_optim selftest             check this installation
 """
@@ -28,6 +29,7 @@ from lib_optim.plan.guide import Guide
 from lib_optim.plan.guide_file import read_guide
 from lib_optim.plan.run_plan import RunPlan, SaveSpec, SharedSpec
 from lib_optim.plan.scorers import MANUAL
+from lib_optim.run.choose_command import add_choose_parser, choose_from
 from lib_optim.run.fork_command import add_fork_parser, fork_from
 
 if TYPE_CHECKING:
@@ -81,9 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--verify", action="store_true", help="verify the best, without searching on")
     resume.set_defaults(command="resume")
     add_fork_parser(commands)
+    add_choose_parser(commands)
     save = commands.add_parser("save", help="save the merge of a trial as a checkpoint")
     save.add_argument("folder", help="name of the run folder")
-    save.add_argument("trial", type=int, help="number of the trial")
+    save.add_argument("trial", type=int, nargs="?", default=None, help="number of the trial (default: the winner)")
     save.add_argument("--name", default="", help="name of the file (default: run and trial)")
     save.set_defaults(command="save")
     merge = commands.add_parser("merge", help="merge as a recipe says, through sd-mecha alone")
@@ -180,12 +183,20 @@ def _fork(options: argparse.Namespace) -> int:
     return _watch(manager)
 
 
+def _choose(options: argparse.Namespace) -> int:
+    print(choose_from(_manager(options), options))
+    return 0
+
+
 def _save(options: argparse.Namespace) -> int:
     from lib_optim.run.folder import RunFolder
 
     manager = _manager(options)
     plan = RunFolder.open(manager.outputs, options.folder).read_plan()
-    saved = manager.save_trial(options.trial, _save_spec(options, plan.save), options.name, options.folder)
+    trial = options.trial if options.trial is not None else manager.recorded(options.folder).winner
+    if trial is None:
+        raise OptimError(f"No trial of {options.folder} is scored, so it has no winner; name a trial.")
+    saved = manager.save_trial(trial, _save_spec(options, plan.save), options.name, options.folder)
     for sentence in saved.notes:
         print(f"optim: {sentence}", file=sys.stderr)
     print(saved.path)
@@ -275,7 +286,8 @@ def _selftest(options: argparse.Namespace) -> int:
 
 
 _COMMANDS = {
-    "tab": _tab, "run": _run, "resume": _resume, "fork": _fork, "save": _save, "merge": _merge, "selftest": _selftest,
+    "tab": _tab, "run": _run, "resume": _resume, "fork": _fork, "choose": _choose, "save": _save, "merge": _merge,
+    "selftest": _selftest,
 }  # fmt: skip
 
 if __name__ == "__main__":

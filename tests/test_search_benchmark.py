@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.search import _load, main, page, play
-from benchmarks.search_peers import ROWS
+from benchmarks.search import _load, _winner, main, page, play
+from benchmarks.search_peers import ROWS, _Ours
 from benchmarks.search_problems import FAMILIES, HELD_OUT, PAYLOADS, TUNING, make_problem
-from benchmarks.search_table import Cell, tables
+from benchmarks.search_table import Cell, auto_is, summary, tables
 
 # SD of g over random points, its 5 % quantile, best of 120 random points: D = 26, means over five instances drawn once.
 STATED = {
@@ -64,13 +64,42 @@ def test_every_sampler_meets_the_same_noise_and_the_seeds_are_kept_apart() -> No
     assert (make_problem("cliff", 4, 3, seeds=HELD_OUT).optimum != problem.optimum).all()
 
 
-@pytest.mark.parametrize("sampler", ["auto", "tpe5", "tpe-sdoptim", "cma", "cma-sep", "random", "gp"])
+@pytest.mark.parametrize(
+    "sampler", ["auto", "optim", "tpe5", "tpe-uni", "tpe-sdoptim", "cma", "cma-sep", "random", "gp"]
+)
 def test_a_short_run_of_each_sampler(sampler: str) -> None:
     cell = play(ROWS[sampler], "bowl", 4, 0, 12, 0.08, TUNING)
     assert cell.found.keys() == {12}
     assert 0 <= cell.found[12] < 1.5
     assert cell.cpu > 0
     assert Cell.from_json(json.loads(json.dumps(cell.to_json()))).key == cell.key
+
+
+@pytest.mark.parametrize(
+    ("sampler", "package"), [("bayes_opt", "bayes_opt"), ("gfo-bayes", "gradient_free_optimizers")]
+)
+def test_a_short_run_of_each_sampler_of_a_package(sampler: str, package: str) -> None:
+    pytest.importorskip(package, reason=f"the package {package} is not installed; the benchmark's own peers need it")
+    cell = play(ROWS[sampler], "bowl", 2, 0, 12, 0.08, TUNING)
+    assert 0 <= cell.found[12] < 1.5
+
+
+def test_what_the_table_calls_auto_is_what_the_program_does() -> None:
+    assert {dims: auto_is(dims) for dims in (4, 8, 9, 60)} == {
+        dims: _Ours(dims, 0, "auto")._search.sampler for dims in (4, 8, 9, 60)
+    }
+    auto, optim = (play(ROWS[name], "bowl", 12, 0, 12, 0.08, TUNING) for name in ("auto", "optim"))
+    assert auto.found == optim.found
+
+
+def test_verification_corrects_a_lucky_winner() -> None:
+    problem = make_problem("bowl", 4, 0)
+    middling = 0.5 * problem.optimum + 0.5 * np.round(1 - problem.optimum)
+    points = [problem.optimum, middling]
+    honest = float(problem.payload_scores(50, problem.optimum).mean())
+    assert problem.g(middling)[0] < 0.5
+    assert _winner(problem, points, [honest, honest + 0.05], 2) == 0
+    assert _winner(problem, points, [honest, honest + 5.0], 2) == 1
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -103,11 +132,26 @@ def test_the_table_pairs_equal_instances() -> None:
     assert "10.0 |" in text
 
 
+def test_auto_is_compared_with_each_other_sampler_on_what_both_ran() -> None:
+    def cell(sampler: str, seed: int, regret: float, verified: float) -> Cell:
+        return Cell(sampler, "bowl", 26, 0.08, seed, {60: regret}, 0.01, {60: verified})
+
+    cells = [cell("optim", 0, 0.1, 0.2), cell("optim", 1, 0.2, 0.2), cell("optim", 2, 0.9, 0.9)]
+    cells += [cell("cma", 0, 0.4, 0.4), cell("cma", 1, 0.2, 0.2), cell("tpe5", 2, 0.1, 0.1)]
+    text = tables(cells)
+    assert "| cma | 2 | 0.300, 0.300 | 0.150, 0.150 | 0.50, 0.50 | -0.150 ±0.150 (1/2) | 0.200, 0.200 |" in text
+    assert "| **auto** (optim), verified | 3 | 0.433" in text
+    far = [cell("cma", seed, regret, 0.5) for seed, regret in enumerate((0.3, 0.31))]
+    near = [cell("tpe5", seed, regret, 0.1) for seed, regret in enumerate((0.1, 0.12))]
+    assert "+0.195 ±0.005 (0/2) **worse**" in tables(far + near)
+
+
 def test_the_page_of_results_is_that_of_the_recorded_runs() -> None:
     docs = Path(__file__).parent.parent / "docs"
     cells = _load(docs / "search-benchmark.jsonl")
     assert len({cell.key for cell in cells}) == len(cells)
     written = (docs / "search-benchmark.md").read_text(encoding="utf-8")
     assert written == page(cells, docs / "search-benchmark.jsonl") + "\n"
+    assert f"\n{summary(cells)}\n" in (docs / "search.md").read_text(encoding="utf-8")
     sessions = [json.loads(line) for line in (docs / "search-benchmark.jsonl").read_text().splitlines()]
     assert {row["session"]["seeds"] for row in sessions if "session" in row} == {HELD_OUT}

@@ -26,7 +26,8 @@ def page() -> str:
         families.setdefault(row.family, []).append(row)
     parts = [_HEAD]
     for family, rows in families.items():
-        lines = [f"| `{row.id}` | **{row.title}.** {row.note} | {_options(row)} |" for row in rows]
+        more = {True: "; for several goals, too", False: ""}
+        lines = [f"| `{row.id}` | **{row.title}.** {row.note}{more[row.several]} | {_options(row)} |" for row in rows]
         parts.append(
             "\n".join([f"## {family}\n", "| sampler | what it is | options |", "|---|---|---|", *lines]) + "\n"
         )

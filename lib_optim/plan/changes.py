@@ -9,6 +9,7 @@ from lib_optim.plan.bounds import Bound, parse_bound
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.guide import Guide
 from lib_optim.plan.nearest import did_you_mean
+from lib_optim.plan.objectives import with_axes
 from lib_optim.plan.run_plan import RunPlan
 from lib_optim.plan.scorers import ScorerSpec
 
@@ -57,6 +58,7 @@ def changed_plan(
     scorers: Sequence[str] = (),
     payload_weights: Sequence[str] = (),
     bounds: Sequence[str] = (),
+    axes: Sequence[str] = (),
 ) -> RunPlan:
     """Return `plan` with the changes that the command line names.
 
@@ -68,6 +70,7 @@ def changed_plan(
         scorers: ``id`` or ``id=weight``: these judges and no others; one that was there keeps its options.
         payload_weights: ``name=weight``.
         bounds: ``parameter=bound`` in the grammar of `lib_optim.plan.bounds`, such as ``IN05_alpha=0.2..0.4``.
+        axes: ``scorer=objective``, as in `lib_optim.plan.objectives`; nothing after the sign: none.
 
     Raises:
         PlanError: A change that cannot be read, one sentence each.
@@ -86,6 +89,15 @@ def changed_plan(
         changes["scorers"] = tuple(
             dataclasses.replace(known.get(key, ScorerSpec(key)), weight=weight) for key, weight in wanted.items()
         )
+    if axes:
+        judges: tuple[ScorerSpec, ...] = changes.get("scorers", plan.scorers)  # type: ignore[assignment]
+        named = dict(text.partition("=")[::2] for text in axes)
+        problems += [
+            Problem("scorers", f"The run has no judge '{key}'.{did_you_mean(key, [spec.key for spec in judges])}")
+            for key in named
+            if key not in {name for spec in judges for name in (spec.id, spec.key)}
+        ]
+        changes["scorers"] = with_axes(judges, named)
     if payload_weights:
         wanted = _weights(payload_weights, "payload weight", problems)
         names = [payload.name for payload in plan.payloads]

@@ -1,9 +1,9 @@
-"""A plan with some of its parameters fixed at a trial's values, going on from that trial."""
+"""Some parameters fixed at a trial's values, and the search going on: what may be frozen, and the plan of a new run."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from lib_optim.plan.bounds import Bound
 from lib_optim.plan.design import StartDesign
@@ -14,7 +14,7 @@ from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import RunPlan
 from lib_optim.plan.starts import StartPoint
 
-__all__ = ["frozen_plan"]
+__all__ = ["frozen_plan", "refuse_to_freeze"]
 
 _MARK = "frozen"
 
@@ -32,17 +32,7 @@ def frozen_plan(plan: RunPlan, space: Space, trial: Trial, names: Collection[str
         PlanError: An unknown name, none at all, or all of them.
     """
     known = [parameter.name for parameter in space.parameters]
-    problems = [
-        Problem("freeze", f"'{name}' is not a parameter of this run.{did_you_mean(name, known)}")
-        for name in names
-        if name not in known
-    ]
-    if not names:
-        problems.append(Problem("freeze", "Nothing is chosen to be frozen; choose at least one parameter."))
-    elif not problems and set(known) <= set(names):
-        problems.append(Problem("freeze", "All parameters are to be frozen, so nothing is left to search; keep one."))
-    if problems:
-        raise PlanError(problems)
+    refuse_to_freeze(known, names)
     fixed = {name: Bound("fixed", value=trial.values[name]) for name in known if name in names}
     # Keys of bounds count in any case, so an entry in other letters would stand beside ours.
     taken = {name.casefold() for name in fixed}
@@ -56,3 +46,22 @@ def frozen_plan(plan: RunPlan, space: Space, trial: Trial, names: Collection[str
         guide=dataclasses.replace(plan.guide, bounds={**bounds, **fixed}),
         sampler=dataclasses.replace(plan.sampler, start=(start,), presets=(), design=StartDesign()),
     )
+
+
+def refuse_to_freeze(known: Sequence[str], names: Collection[str]) -> None:
+    """Make sure that of the searched parameters `known` those in `names` can be frozen.
+
+    Raises:
+        PlanError: An unknown name, none at all, or all of them.
+    """
+    problems = [
+        Problem("freeze", f"'{name}' is not a parameter of this run.{did_you_mean(name, known)}")
+        for name in names
+        if name not in known
+    ]
+    if not names:
+        problems.append(Problem("freeze", "Nothing is chosen to be frozen; choose at least one parameter."))
+    elif not problems and set(known) <= set(names):
+        problems.append(Problem("freeze", "All parameters are to be frozen, so nothing is left to search; keep one."))
+    if problems:
+        raise PlanError(problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,10 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from lib_optim.plan.bounds import Value
+from lib_optim.plan.design import StartDesign
 from lib_optim.plan.dimensions import Space
 from lib_optim.plan.noun import Noun
+from lib_optim.plan.objectives import axes_of
 from lib_optim.plan.payload import MAX_SEED, Payload, drawn_like, fresh_seeds
 from lib_optim.plan.run_plan import Budget, PassSpec, RunPlan, SamplerSpec
 from lib_optim.plan.scorers import ScorerSpec
@@ -22,6 +25,7 @@ __all__ = [
     "first_pass",
     "free_names",
     "free_space",
+    "frozen_pass",
     "last_pass",
     "later_pass",
     "pass_seed",
@@ -68,6 +72,11 @@ class PassRecord(Noun):
         """The scorers whose scores make a trial's value."""
         return tuple(spec for spec in self.scorers if not self.judges or spec.id in self.judges)
 
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Its objectives, where it has several."""
+        return axes_of(self.deciding)
+
 
 def first_pass(plan: RunPlan) -> PassRecord:
     """Return the pass that `plan`, its seeds drawn, begins with."""
@@ -108,6 +117,20 @@ def changed_pass(plan: RunPlan, current: PassRecord) -> PassRecord:
         name="changed in mid-run",
         planned=current.planned,
         begun=False,
+    )
+
+
+def frozen_pass(current: PassRecord, searched: Collection[str], budget: Budget) -> PassRecord:
+    """Return the pass that goes on as `current` does, but searches only the parameters `searched`, for `budget`."""
+    return dataclasses.replace(
+        current,
+        sampler=dataclasses.replace(current.sampler, presets=(), start=(), design=StartDesign(), earlier=()),
+        budget=budget,
+        name="frozen in mid-run",
+        free=tuple(map(glob.escape, searched)),
+        begun=False,
+        start=None,
+        fixed={},
     )
 
 

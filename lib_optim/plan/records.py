@@ -32,6 +32,8 @@ class Trial(Noun):
         started: Unix time.
         finished: Unix time or None.
         pass_id: The pass it belongs to, from 1.
+        axes: Where its pass has several objectives, its value on each, like `value`. Computed from the raw scores, and
+            no part of the record.
     """
 
     number: int
@@ -45,6 +47,7 @@ class Trial(Noun):
     started: float = 0.0
     finished: float | None = None
     pass_id: int = 1
+    axes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Finalist(Noun):
         held_out: Its value on the held-out payloads; None if there are none.
         opinions: Held-out scorer to mean raw score over the images of `again`.
         together: Before and after in one, each image counting alike: what decides.
+        axes_before: Where there are several objectives, its value on each in the search.
+        axes_fresh: The same on fresh seeds.
     """
 
     trial: int
@@ -96,6 +101,8 @@ class Finalist(Noun):
     held_out: float | None
     opinions: Mapping[str, float]
     together: float
+    axes_before: Mapping[str, float] = field(default_factory=dict)
+    axes_fresh: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

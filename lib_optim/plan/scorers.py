@@ -23,6 +23,7 @@ class ScorerSpec(Noun):
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         options: The scorer's own settings (a weights file, a reference image).
         name: Of one of several ratings by hand (anatomy, style); empty where there is only one. Others have none.
+        axis: The objective that it belongs to, where a run has several (`lib_optim.plan.objectives`); empty: none.
     """
 
     id: str
@@ -30,6 +31,7 @@ class ScorerSpec(Noun):
     device: str = "auto"
     options: Mapping[str, Value] = field(default_factory=dict)
     name: str = ""
+    axis: str = ""
 
     @property
     def key(self) -> str:

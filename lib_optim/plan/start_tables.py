@@ -109,7 +109,8 @@ _Read = tuple[Mapping[str, float], Mapping[str, Value], tuple[str, ...]]
 
 def _ours(row: _Row, blocks: BlockMap) -> _Read:
     del blocks
-    named = {k: v for k, v in row.items() if k not in _OURS and not k.startswith("score:") and isinstance(v, str)}
+    others = {column for column in row if column in _OURS or column.startswith(("score:", "axis:"))}
+    named = {k: v for k, v in row.items() if k not in others and isinstance(v, str)}
     return {}, {name: _value(cell) for name, cell in named.items() if cell}, ()
 
 

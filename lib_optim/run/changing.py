@@ -46,5 +46,5 @@ def later_passes(folder: RunFolder) -> bool:
     Raises:
         StoreError: The record cannot be read.
     """
-    with contextlib.closing(Store(folder.database)) as store:
+    with contextlib.closing(Store(folder.record())) as store:
         return any(json.loads(text).get("kind") == "search" for _, text in store.passes()[1:])

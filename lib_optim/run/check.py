@@ -17,6 +17,7 @@ from lib_optim.plan.earlier import earlier_problems
 from lib_optim.plan.errors import CheckpointError, PlanError, Problem
 from lib_optim.plan.header import CheckpointHeader, read_header
 from lib_optim.plan.methods import MergeMethod
+from lib_optim.plan.objectives import axes_of
 from lib_optim.plan.own_maps import map_problems, plan_blocks
 from lib_optim.plan.passes import first_pass, later_pass, verification_of
 from lib_optim.plan.payload import ImageJob, jobs_of
@@ -128,7 +129,7 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     problems.extend(shape_problems(headers, blocks, space))
     problems.extend(start_problems(plan.sampler.start, space, blocks))
     if not any(problem.where.startswith(("sampler", "budget")) for problem in problems):
-        problems.extend(fit_problems(plan.sampler, space, plan.budget.trials))
+        problems.extend(fit_problems(plan.sampler, space, plan.budget.trials, len(axes_of(plan.scorers))))
         problems.extend(earlier_problems(plan.sampler.earlier, space, blocks))
     problems.extend(free_problems(plan, space, blocks))
     tensors = headers[0].tensors

@@ -49,7 +49,7 @@ def free_problems(plan: RunPlan, space: Space, blocks: BlockMap) -> Iterator[Pro
         record = later_pass(plan, i + 1)
         part = free_space(space, free_names(spec.free, names))
         if part.parameters and not sampler_problems(record.sampler):
-            for problem in fit_problems(record.sampler, part, record.budget.trials):
+            for problem in fit_problems(record.sampler, part, record.budget.trials, len(record.axes)):
                 yield Problem(f"passes[{i}].{problem.where}", f"Pass {i + 2}: {problem.sentence}")
         for problem in start_problems(spec.sampler.start if spec.sampler else (), space, blocks):
             yield Problem(f"passes[{i}].{problem.where}", f"Pass {i + 2}: {problem.sentence}")

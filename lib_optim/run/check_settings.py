@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from lib_optim.hosts.base import Host
 from lib_optim.plan.errors import PlanError, Problem
+from lib_optim.plan.objectives import axis_problems
 from lib_optim.plan.payload import jobs_of
 from lib_optim.plan.presets import preset
 from lib_optim.plan.run_plan import RunPlan
@@ -29,6 +31,7 @@ def settings_problems(plan: RunPlan, host: Host, scorers_dir: Path) -> Iterator[
     yield from payloads
     # What the payloads ask for can be counted only when their numbers are within bounds.
     yield from scorers_problems(plan.scorers, scorers_dir, () if payloads else jobs_of(plan.payloads))
+    yield from axis_problems(plan.scorers)
     yield from verify_problems(plan, host, scorers_dir, countable=not payloads)
     yield from sampler_problems(plan.sampler)
     yield from plan.sampler.design.problems()
@@ -56,8 +59,10 @@ def _stop_rules(plan: RunPlan) -> Iterator[Problem]:
         ("patience", budget.patience, "The patience", "go on however long nothing gets better"),
         ("min_delta", budget.min_delta, "What counts as better", "take any improvement"),
     )
-    for name, value, label, none in least:
-        if value < 0:
+    for name, value, label, none in (*least, ("target", budget.target or 0.0, "The target score", "")):
+        if not math.isfinite(value):
+            yield Problem(f"budget.{name}", f"{label} must be a number, not {value:g}.")
+        elif none and value < 0:
             yield Problem(f"budget.{name}", f"{label} must not be below 0, as {value:g} is; 0 stands for: {none}.")
     images = sum(payload.images for payload in plan.payloads)
     # With later passes, it is the last one that pays for the verification.

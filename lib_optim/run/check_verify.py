@@ -63,6 +63,11 @@ def _judges(plan: RunPlan, scorers_dir: Path) -> Iterator[Problem]:
                 f"verify.scorers[{i}]",
                 f"The judge '{spec.id}' is held out and searched with; a held-out judge must be another one.",
             )
+        if spec.axis:
+            yield Problem(
+                f"verify.scorers[{i}].axis",
+                f"The held-out judge '{spec.id}' decides nothing, so it belongs to no goal; clear that.",
+            )
     jobs = jobs_of(verification_of(last, plan).payloads)
     known = list(scorers_problems(last.scorers, scorers_dir, jobs_of(last.payloads)))
     for problem in scorers_problems(last.scorers, scorers_dir, jobs):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lib_optim.plan.payload import same_picture
 from lib_optim.plan.records import ImageRecord, Score, Trial
@@ -14,7 +14,7 @@ from lib_optim.scoring.prompts import scoring_text
 from lib_optim.scoring.registry import scorer_row
 from lib_optim.search.stopping import rescored_origin
 
-__all__ = ["entered", "entrants"]
+__all__ = ["entered", "entrants", "untried_start"]
 
 
 def entrants(trials: Iterable[Trial], coming: RunPass) -> list[Trial]:
@@ -60,6 +60,14 @@ def entered(
         pass_id=coming.id,
     )  # fmt: skip
     return again, taken, kept
+
+
+def untried_start(run_pass: RunPass, trials: Mapping[int, Trial]) -> Trial | None:
+    """Return the trial (of `trials`, by number) that a later pass starts from, unless its merge is in it already."""
+    start = None if run_pass.record.start is None else trials[run_pass.record.start]
+    if start is None or any(t.values == start.values for t in trials.values() if t.pass_id == run_pass.id):
+        return None
+    return start
 
 
 def _same_judge(a: ScorerSpec, b: ScorerSpec) -> bool:

@@ -51,8 +51,9 @@ class RunFiles:
         """Have the table written anew: a new pass may have other scorers, and so other columns."""
         scorers = [spec.key for run_pass in self._passes.all for spec in run_pass.record.scorers]
         scorers += [spec.key for spec in self._resolved.plan.verify.scorers]
+        axes = dict.fromkeys(axis for run_pass in self._passes.all for axis in run_pass.record.axes)
         names = [parameter.name for parameter in self._resolved.space.parameters]
-        self._table = TrialTable(self._folder.trials_csv, names, list(dict.fromkeys(scorers)))
+        self._table = TrialTable(self._folder.trials_csv, names, list(dict.fromkeys(scorers)), list(axes))
         self._tabled: set[int] | None = None
 
     def update(self, ended: Mapping[int, Trial], changed: int | None) -> None:

@@ -95,6 +95,21 @@ class RunFolder:
         except PlanError as error:
             raise StoreError(f"The plan of {self.name} cannot be used: {error}") from error
 
+    def record(self) -> Path:
+        """Return the path of the database, to be opened. Only a folder without images may lack it.
+
+        Raises:
+            StoreError: It is gone or empty: a new one would begin from nothing and write over the images.
+        """
+        if self.database.is_file() and self.database.stat().st_size:
+            return self.database
+        if self.images.is_dir() and any(self.images.iterdir()):
+            raise StoreError(
+                f"The database {self.database.name} of {self.name} is gone, though its images are there; put a copy of "
+                "it back, or start a new run."
+            )
+        return self.database
+
     def write_plan(self, plan: RunPlan) -> None:
         """Write the plan atomically."""
         write_atomic(self.plan, json.dumps(plan.to_json(), indent=2, ensure_ascii=False))

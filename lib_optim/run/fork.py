@@ -86,7 +86,7 @@ def take_over(parent: Recorded, fork: Resolved, target: RunFolder, host: Host) -
     """
     with contextlib.ExitStack() as stack:
         merger = stack.enter_context(contextlib.closing(open_merger(fork, host, fork.plan.save)))
-        record = stack.enter_context(contextlib.closing(Store(parent.folder.database)))
+        record = stack.enter_context(contextlib.closing(Store(parent.folder.record())))
         store = stack.enter_context(contextlib.closing(Store(target.database)))
         passes = {run_pass.id: run_pass for run_pass in parent.passes if run_pass.searches}
         coming = Passes(fork.plan, store).current

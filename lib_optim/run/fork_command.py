@@ -39,6 +39,7 @@ def add_fork_parser(commands: Any) -> None:
         metavar="ID[=WEIGHT]",
         help="these judges and no others; repeatable",
     )
+    fork.add_argument("--axis", action="append", default=[], metavar="ID=GOAL", help="goal of a judge; ID= for none")
     fork.add_argument(
         "--payload-weight", action="append", default=[], metavar="NAME=WEIGHT", help="share of a payload in the score"
     )
@@ -66,7 +67,8 @@ def fork_from(manager: RunManager, options: argparse.Namespace, check: Callable[
         except (OSError, ValueError) as error:
             raise OptimError(f"{options.plan} cannot be read as a plan: {error}.") from error
     plan = changed_plan(
-        plan, options.name, options.trials, options.sampler, options.scorer, options.payload_weight, options.bound
-    )
+        plan, options.name, options.trials, options.sampler, options.scorer, options.payload_weight, options.bound,
+        options.axis,
+    )  # fmt: skip
     check(plan)
     return manager.fork(options.folder, plan)[1].sentence

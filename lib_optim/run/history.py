@@ -6,26 +6,30 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from lib_optim.merging.merger import Recipe
 from lib_optim.plan.bounds import Value
-from lib_optim.plan.passes import changed_pass, free_names, free_space, pass_seed
+from lib_optim.plan.errors import RunError
+from lib_optim.plan.freeze import refuse_to_freeze
+from lib_optim.plan.passes import changed_pass, free_names, free_space, frozen_pass, pass_seed
 from lib_optim.plan.records import Trial, TrialState, Verdict
-from lib_optim.plan.run_plan import RunPlan
+from lib_optim.plan.run_plan import Budget, RunPlan
 from lib_optim.run.check import Resolved
-from lib_optim.run.entering import entered, entrants
+from lib_optim.run.choosing import Objectives
+from lib_optim.run.entering import entered, entrants, untried_start
 from lib_optim.run.files import RunFiles
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.marks import ALL_LEFT_OUT, Mark, rejudged
 from lib_optim.run.passes import Passes, RunPass
+from lib_optim.run.phase import show_phase
 from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
 from lib_optim.run.team import Team
 from lib_optim.run.verifying import Verification
 from lib_optim.run.view import RunView
 from lib_optim.search.shared_study import SharedTrial
-from lib_optim.search.stopping import is_rescored, phase_of, rescored_origin, why_over
+from lib_optim.search.stopping import is_rescored, left_of, rescored_origin, why_over
 from lib_optim.search.study import Search
 from lib_optim.search.verification import again_origin
 
@@ -64,7 +68,8 @@ class History:
         self._team = team
         self._store, self._view, self._book = store, view, book
         self._passes, self._recipe = passes, recipe
-        self._verification = Verification(passes, store, view, book)
+        self._objectives = Objectives(passes, store, view, book)
+        self._verification = Verification(passes, store, view, book, self._objectives)
         self._resolved = resolved
         self._at = passes.current  # the pass that is worked on
         self._search = self._search_of(passes.current)
@@ -73,6 +78,7 @@ class History:
         self._least = int(store.note("first_number") or 0)
         self._guard = threading.RLock()
         self.at_work: int | None = None  # the trial that the worker takes to its end; others may end by a click
+        self._opened = False
         self._trials = {trial.number: trial for trial in store.trials()}
 
     def show(self) -> None:
@@ -82,20 +88,28 @@ class History:
                 self._view.set_drawn(self._resolved.space.drawn)
             for run_pass in self._passes.all:
                 self._view.put_pass(run_pass)
-            for trial in self._trials.values():
-                self._view.put_trial(trial)
-                self._book.begin(trial)
-                self._book.load(trial.number)
+            for trial in self._ordered():
+                self._load(trial)
+            self._objectives.show()
             self._show_phase()
+
+    def _load(self, trial: Trial) -> Trial:
+        """Take over a recorded trial, and its images and scores; return it with its values on the axes."""
+        self._book.begin(trial)
+        self._book.load(trial.number)
+        self._trials[trial.number] = trial = self._objectives.valued(trial)
+        self._view.put_trial(trial)
+        return trial
 
     def open(self) -> None:
         """Take up the record: the study and the files are made from it anew. The recipes must be readable."""
         with self._guard:
-            for trial in list(self._trials.values()):
+            for trial in self._ordered():
                 # A kill between a human score and the trial's new value leaves the score recorded and the value old.
                 self._revalue(trial)
                 self._tell(self._trials[trial.number])
             self._book.update_waiting()
+            self._opened = True
             self._verification.conclude(self._ordered())
             self._write_files(None)
 
@@ -136,7 +150,7 @@ class History:
                     return trial
             if self._team is not None:
                 return self._shared_trial(self._team, current, stopped)
-            start = self._untried_start(current)
+            start = untried_start(current, self._trials)
             if start is not None:
                 return self._begin(start.values, f"best: {start.number}", current)
             started = time.perf_counter()
@@ -196,11 +210,7 @@ class History:
         current = self._passes.current
         for arrival in team.arrivals(lambda number: number in self._trials, current.id):
             self._store.put_entered(arrival.trial, (), arrival.scores)
-            self._trials[arrival.trial.number] = arrival.trial
-            self._book.begin(arrival.trial)
-            self._view.put_trial(arrival.trial)
-            self._book.load(arrival.trial.number)
-            self._take(arrival.trial)
+            self._take(self._load(arrival.trial))
 
     def _take_back(self, trial: Trial) -> None:
         """Another worker has this trial, because this one was away too long."""
@@ -208,12 +218,6 @@ class History:
         taken = dataclasses.replace(trial, state="skipped", reason=reason, value=None, finished=time.time())
         self.put(taken)
         self._take(taken)
-
-    def _untried_start(self, current: RunPass) -> Trial | None:
-        """Return the trial that a later pass starts from, unless its merge is in the pass already."""
-        start = None if current.record.start is None else self._trials[current.record.start]
-        tried = start is None or any(trial.values == start.values for trial in self._of(current))
-        return None if tried else start
 
     @property
     def more_passes(self) -> bool:
@@ -255,17 +259,42 @@ class History:
             images, scores = self._store.images(trial.number), self._store.scores(trial.number)
             taken = entered(trial, self._number(), self._passes.of(trial), coming, images, scores)
             if taken is not None:
-                again = taken[0]
                 self._store.put_entered(*taken)
-                self._trials[again.number] = again
-                self._book.begin(again)
-                self._view.put_trial(again)
-                self._book.load(again.number)
+                self._load(taken[0])
 
     def change(self, plan: RunPlan) -> RunPass:
         """Have the rest of the run go on as `plan` says, whose seeds are not drawn, after the trial under way."""
         with self._guard:
             waiting = self._passes.change(changed_pass(plan, self._passes.current.record))
+            self._view.put_pass(waiting)
+            return waiting
+
+    def freeze(self, names: Sequence[str]) -> RunPass:
+        """Have the search go on, after the trial under way, with these parameters as they are in the best so far.
+
+        Raises:
+            RunError: No trial is scored, or none is left in the budget.
+            PlanError: Not these parameters.
+        """
+        with self._guard:
+            if self._view.best is None:
+                raise RunError("No trial of this run is scored, so there are no values to freeze anything at.")
+            now, coming = self._passes.current, self._passes.waiting
+            searched = [p.name for p in self._resolved.space.parameters if p.name not in now.record.fixed]
+            left: Budget | None
+            if coming is None:
+                trials = self._of(now)
+                made = sum(not is_rescored(trial) for trial in trials)
+                left = left_of(now.record.budget, trials, made * len(now.jobs))
+            else:  # what was asked for before holds too
+                names = [*names, *(name for name in searched if name not in free_names(coming.record.free, searched))]
+                left, now = coming.record.budget, coming
+            refuse_to_freeze(searched, names)
+            if left is None:
+                raise RunError(
+                    "The budget ends with the trial under way; freeze when the run has ended, which starts a new one."
+                )
+            waiting = self._passes.change(frozen_pass(now.record, [n for n in searched if n not in names], left))
             self._view.put_pass(waiting)
             return waiting
 
@@ -319,7 +348,8 @@ class History:
                 return False
             self._book.leave_unrated(trial.number)
             value = self._book.value(trial.number)
-            self._end(dataclasses.replace(trial, state="complete", value=value, finished=time.time()))
+            ended = dataclasses.replace(trial, state="complete", value=value, finished=time.time())
+            self._end(self._objectives.valued(ended))
             return True
 
     def end(self, number: int, state: TrialState, reason: str) -> Trial:
@@ -361,27 +391,27 @@ class History:
         if known is not None and self._revalue(known):
             self._take(self._trials[number])
 
+    def choose(self, number: int | None) -> None:
+        """Take the trial that the user chose among several objectives, or (None) take the choice back.
+
+        Raises:
+            RunError: See `Objectives.choose`.
+        """
+        with self._guard:
+            self._objectives.choose(number, self._ordered())
+            if self._opened:
+                self._verification.conclude(self._ordered())
+                self._write_files(None)
+
     def _show_phase(self) -> None:
         """Show where the pass stands that is worked on."""
-        run_pass = self._at
-        current, extra = self._passes.current, self._passes.verification_images
-        most = current.record.budget.most_trials(len(current.jobs), 0 if self._passes.more else extra)
-        made = [t for t in self._ordered() if t.state == "complete" and t.pass_id != run_pass.id and not is_rescored(t)]
-        before = sum(len(self._passes.of(trial).jobs) for trial in made if self._passes.of(trial).searches)
-        if run_pass.searches:
-            trials = self._of(current)
-            starts = self._search.starts + any(trial.origin.startswith("best:") for trial in trials)
-            after = extra + self._passes.images_to_come
-            self._view.set_phase(run_pass.id, str(phase_of(most, starts, trials)), most, before, after)
-        else:
-            number, total = self._verification.progress(self._ordered())
-            self._view.set_phase(run_pass.id, f"verification {number}/{total}", total, before, 0)
+        show_phase(self._view, self._passes, self._at, self._ordered(), self._search.starts, self._verification)
 
     def _search_of(self, run_pass: RunPass) -> Search:
         """Return a search of the parameters that a pass is free to change."""
         r, record = self._resolved, run_pass.record
         space = free_space(r.space, [p.name for p in r.space.parameters if p.name not in record.fixed])
-        return Search(space, r.blocks, record.sampler, pass_seed(r.plan.seed, run_pass.number))
+        return Search(space, r.blocks, record.sampler, pass_seed(r.plan.seed, run_pass.number), record.axes)
 
     def _tell(self, trial: Trial) -> None:
         """Tell the search of a trial of the current pass; it learns of no other."""
@@ -396,8 +426,8 @@ class History:
         left = trial.state == "waiting" and trial.number != self.at_work
         if not self._passes.of(trial).manual or not (trial.state == "complete" or left or rejudged(trial.reason)):
             return False
-        now = self._judged(trial)
-        if (now.state, now.value, now.reason) == (trial.state, trial.value, trial.reason):
+        now = self._objectives.valued(self._judged(trial))
+        if (now.state, now.value, now.reason, now.axes) == (trial.state, trial.value, trial.reason, trial.axes):
             return False
         self.put(now)
         return True

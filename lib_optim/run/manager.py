@@ -18,10 +18,12 @@ from lib_optim.plan.run_plan import RunPlan, SaveSpec, SharedSpec
 from lib_optim.plan.scorers import ratings_json
 from lib_optim.run.changing import later_passes, refuse_another_run
 from lib_optim.run.check import PlanCheck, Resolved, check_plan
+from lib_optim.run.choosing import choose_recorded
 from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder, list_runs
 from lib_optim.run.fork import Taken, take_over
 from lib_optim.run.marks import Mark
+from lib_optim.run.passes import RunPass
 from lib_optim.run.recorded import Recorded, found_model, recorded_run, recorded_trial
 from lib_optim.run.sameness import refuse_changed_space
 from lib_optim.run.saving import Saved, save_trial
@@ -121,15 +123,23 @@ class RunManager:
             RunError: No run is going on, or it is about to end.
             PlanError: The plan cannot run, or would be another run.
         """
-        worker = self._alive()
-        if worker is None or self.view.state not in (*_MAKING, "waiting", "pausing", "paused"):
-            raise RunError("No run is going on that could change; start one, or resume an earlier one first.")
-        if worker.context.team is not None:
-            raise RunError("A shared study cannot change in mid-run; start another one.")
+        worker = self._changing()
         now = worker.context.resolved
         plan = dataclasses.replace(plan, passes=(), verify=now.plan.verify)
         refuse_another_run(now, self._resolve(plan))
         return worker.context.history.change(plan).number
+
+    def freeze(self, names: Sequence[str]) -> RunPass:
+        """Have the run go on, after the trial under way, with these parameters as they are in the best so far.
+
+        Returns:
+            The new pass, which has what is left of the budget.
+
+        Raises:
+            RunError: No run is going on, it is about to end, or no trial is scored.
+            PlanError: An unknown parameter, none at all, or all that are searched.
+        """
+        return self._changing().context.history.freeze(names)
 
     def fork(self, name: str, plan: RunPlan) -> tuple[str, Taken]:
         """Start a new run of `plan` from what the run in folder `name` has made; that folder is only read.
@@ -259,6 +269,28 @@ class RunManager:
         self.view.add_saved(str(saved.path), saved.notes)
         return saved
 
+    def choose(self, number: int | None, folder: str = "") -> None:
+        """Record which trial of a run with several objectives the user wants: it is verified and saved as the winner.
+
+        Args:
+            number: A scored trial of the last search, or None to take the choice back.
+            folder: The run; the open or last one if empty.
+
+        Raises:
+            RunError: No run was opened, or the trial cannot be chosen.
+            OptimError: It cannot be recorded.
+        """
+        worker = self._alive()
+        if worker is not None and folder in ("", worker.folder.name):
+            worker.history.choose(number)
+            return
+        run = self._worker.folder.name if self._worker is not None else ""
+        if not folder and not run:
+            raise RunError("No run is open; choose one.")
+        choose_recorded(recorded_run(self.host, self.scorers_dir, folder or run), number, self.host)
+        if run and folder in ("", run):
+            self.view.set_chosen(number)
+
     def block_weights(self, number: int, folder: str = "") -> dict[str, dict[str, str]]:
         """Return the block weights of any trial as other programs write them, by method parameter and form.
 
@@ -279,7 +311,8 @@ class RunManager:
         if worker is not None and folder in ("", worker.folder.name):
             context, best = worker.context, self.view.best
             number = None if best is None else best.number
-            return Recorded(context.resolved, worker.folder, self.view.trials(), context.passes.all, number)
+            trials, passes = self.view.trials(), context.passes.all
+            return Recorded(context.resolved, worker.folder, trials, passes, number, self.view.chosen)
         if not folder:
             raise RunError("No run is open; choose one.")
         return recorded_run(self.host, self.scorers_dir, folder)
@@ -324,6 +357,14 @@ class RunManager:
         if not self.wait(timeout):
             _log.error("The run did not end within %.0f s.", timeout)
 
+    def _changing(self) -> RunWorker:
+        worker = self._alive()
+        if worker is None or self.view.state not in (*_MAKING, "waiting", "pausing", "paused"):
+            raise RunError("No run is going on that could change; start one, or resume an earlier one first.")
+        if worker.context.team is not None:
+            raise RunError("A shared study cannot change in mid-run; start another one.")
+        return worker
+
     def _alive(self) -> RunWorker | None:
         with self._guard:
             return self._worker if self.active else None
@@ -358,7 +399,7 @@ class RunManager:
     def _launch(self, resolved: Resolved, folder: RunFolder, trials: int | None = None, verify: bool = False) -> None:
         with contextlib.ExitStack() as stack:
             stack.enter_context(folder.locked())
-            store = Store(folder.database)
+            store = Store(folder.record())
             stack.callback(store.close)
             refuse_changed_space(folder.name, store.trials(), resolved.space)
             context = RunContext(resolved, folder, store, self.host, self.view, self.scorers_dir, trials)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from lib_optim.hosts.base import Host
 from lib_optim.merging.hashing import sha256_of
+from lib_optim.plan.bounds import Value
 from lib_optim.plan.errors import OptimError, PlanError, RunError
 from lib_optim.plan.payload import Payload, jobs_of
 from lib_optim.plan.records import Trial, Verdict
 from lib_optim.plan.run_plan import Budget, ModelRef, SamplerSpec, VerifySpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
+from lib_optim.run.axes import with_axis_values
 from lib_optim.run.check import Resolved, check_plan
+from lib_optim.run.choosing import noted_choice
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.store import Store
@@ -31,7 +35,10 @@ class Recorded:
         folder: Its folder.
         trials: All its trials.
         passes: All its passes.
-        winner: The best trial: the verified one, else the best of the last search; None if none was scored.
+        winner: The best trial: the chosen one, else the verified one, else the best of the last search; None if none
+            was scored.
+        chosen: The trial that the user chose, if any.
+        unchosen: What `winner` would be without that.
     """
 
     resolved: Resolved
@@ -39,13 +46,24 @@ class Recorded:
     trials: tuple[Trial, ...]
     passes: tuple[RunPass, ...]
     winner: int | None
+    chosen: int | None = None
+    unchosen: int | None = None
 
     @property
     def last_search(self) -> tuple[Trial, ...]:
         """The trials of the last search that has one with a value: their scores can be compared."""
-        searches = {run_pass.id for run_pass in self.passes if run_pass.searches}
-        scored = [t.pass_id for t in self.trials if t.pass_id in searches and t.state == "complete"]
-        return tuple(trial for trial in self.trials if trial.pass_id == max(scored, default=0))
+        last = self._last
+        return tuple(trial for trial in self.trials if last is not None and trial.pass_id == last.id)
+
+    @property
+    def fixed(self) -> Mapping[str, Value]:
+        """What that search did not change."""
+        return {} if self._last is None else self._last.record.fixed
+
+    @property
+    def _last(self) -> RunPass | None:
+        scored = {trial.pass_id for trial in self.trials if trial.state == "complete"}
+        return next((p for p in reversed(self.passes) if p.searches and p.id in scored), None)
 
     @property
     def best(self) -> Trial | None:
@@ -64,10 +82,11 @@ def recorded_run(host: Host, scorers_dir: Path, name: str) -> Recorded:
     """
     folder = RunFolder.open(host.paths().outputs, name)
     plan = folder.read_plan()
-    with contextlib.closing(Store(folder.database)) as store:
+    with contextlib.closing(Store(folder.record())) as store:
         trials = tuple(store.trials())
         passes = Passes(plan, store).all if trials else ()
-        verdicts = store.verdicts()
+        trials = tuple(with_axis_values(trials, passes, store))
+        verdicts, chosen = store.verdicts(), noted_choice(store)
     plan = dataclasses.replace(plan, models=tuple(found_model(model, host) for model in plan.models))
     mergeable = dataclasses.replace(
         plan, payloads=(Payload("none"),), scorers=(ScorerSpec(MANUAL),), budget=Budget(1),
@@ -81,8 +100,9 @@ def recorded_run(host: Host, scorers_dir: Path, name: str) -> Recorded:
     scored = {t.number: t for t in found.last_search if t.state == "complete" and t.value is not None}
     best = max(scored.values(), key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
     verified = Verdict.from_json(json.loads(verdicts[-1])).winner if verdicts else None
-    winner = verified if verified in scored else None if best is None else best.number
-    return dataclasses.replace(found, winner=winner)
+    unchosen = verified if verified in scored else None if best is None else best.number
+    kept = chosen if chosen in scored else None
+    return dataclasses.replace(found, winner=unchosen if kept is None else kept, chosen=kept, unchosen=unchosen)
 
 
 def recorded_trial(host: Host, scorers_dir: Path, name: str, number: int) -> tuple[Resolved, RunFolder, Trial, str]:

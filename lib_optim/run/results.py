@@ -74,18 +74,18 @@ class TrialTable:
         path: The file.
         parameters: Names of the searched parameters.
         scorers: Ids of the scorers; each column holds the mean of the raw scores.
+        axes: Names of the objectives, if there are several.
     """
 
-    def __init__(self, path: Path, parameters: Sequence[str], scorers: Sequence[str]) -> None:
+    def __init__(self, path: Path, parameters: Sequence[str], scorers: Sequence[str], axes: Sequence[str] = ()) -> None:
         self._path = path
-        self._parameters, self._scorers = list(parameters), list(scorers)
+        self._parameters, self._scorers, self._axes = list(parameters), list(scorers), list(axes)
 
     def rewrite(self, rows: Sequence[tuple[Trial, str, Sequence[Score]]]) -> None:
         """Write the whole table anew: each trial, what its pass is called, and its scores."""
         head = ["trial", "pass", "state", "value", "origin", "recipe", "merge_s", "generate_s", "score_s", "restore_s"]
-        lines: list[Sequence[object]] = [
-            head + [f"score:{name}" for name in self._scorers] + self._parameters + ["reason"]
-        ]
+        head += [f"axis:{name}" for name in self._axes] + [f"score:{name}" for name in self._scorers]
+        lines: list[Sequence[object]] = [head + self._parameters + ["reason"]]
         lines += [self._row(*row) for row in rows]
         write_atomic(self._path, "".join(map(_csv_line, lines)))
 
@@ -108,7 +108,8 @@ class TrialTable:
         values = [trial.values.get(name, "") for name in self._parameters]
         value = "" if trial.value is None else trial.value
         first = [trial.number, run_pass, trial.state, value, trial.origin, trial.recipe]
-        return [*first, *seconds, *means, *values, trial.reason]
+        axes = [trial.axes.get(axis, "") for axis in self._axes]
+        return [*first, *seconds, *axes, *means, *values, trial.reason]
 
 
 def _csv_line(row: Sequence[object]) -> str:

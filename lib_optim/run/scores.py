@@ -14,6 +14,7 @@ from lib_optim.plan.errors import RunError, ScorerError, StoreError
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Score, Trial
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
+from lib_optim.run.axes import axis_values
 from lib_optim.run.control import Control
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.marks import Mark, Marks, names_of
@@ -195,6 +196,18 @@ class ScoreBook:
             unrated = self._marks.marked(trial, "mark: unrated")
             return trial_value(self._raw.get(trial, {}), jobs, run_pass.record.deciding, skipped, unrated)
 
+    def axes(self, trial: int, images: Collection[int] | None = None) -> dict[str, float]:
+        """Return the trial's value on each axis of its pass, or that of some of its images; empty without axes.
+
+        Raises:
+            ScorerError: Nothing was scored.
+        """
+        with self._guard:
+            wanted = self.counting(trial)
+            wanted = wanted if images is None else [image for image in wanted if image in images]
+            unrated = self._marks.marked(trial, "mark: unrated")
+            return axis_values(self._pass_of[trial], self._raw.get(trial, {}), wanted, unrated)
+
     def opinions(self, trial: int, images: Collection[int]) -> dict[str, float]:
         """Return what the held-out scorers of a verification think of some images: the mean of their raw scores."""
         with self._guard:
@@ -264,9 +277,11 @@ class ScoreBook:
             return self._marks.broken(trial, self._images.get(trial, {}))
 
     def can_hand_over(self, trial: int | None = None) -> bool:
-        """Whether there are automatic judges to decide alone: of `trial`, else of the pass that goes on."""
+        """Whether there are automatic judges, for each goal, to decide alone: of `trial`, else of the pass going on."""
         run_pass = self._passes.current if trial is None else self._pass_of[trial]
-        return any(spec.id != MANUAL for spec in run_pass.record.deciding)
+        specs, axes = run_pass.record.deciding, run_pass.record.axes
+        goals = [[spec for spec in specs if spec.axis == axis] for axis in axes] or [list(specs)]
+        return all(any(spec.id != MANUAL for spec in goal) for goal in goals)
 
     def hand_over(self, on: bool) -> None:
         """Leave the images that are not rated to the automatic judges, or take them back; kept across sessions.
@@ -276,7 +291,10 @@ class ScoreBook:
         """
         with self._guard:
             if on and not self.can_hand_over():
-                raise RunError("No automatic judge is chosen beside your own eyes, so there is none to hand over to.")
+                where = " for one of the goals" if self._passes.current.record.axes else ""
+                raise RunError(
+                    f"No automatic judge is chosen beside your own eyes{where}, so there is none to hand over to."
+                )
             self._store.set_note(_HANDED_OVER, "yes" if on else "")
             self._handed_over = on
             self.update_waiting()

@@ -13,6 +13,7 @@ from typing import Any
 
 from lib_optim.plan.errors import StoreError
 from lib_optim.plan.records import ImageRecord, Score, Trial
+from lib_optim.run.rows import json_of, trial_of
 
 __all__ = ["Store"]
 
@@ -102,7 +103,10 @@ class Store:
 
     def passes(self) -> list[tuple[int, str]]:
         """Return id and JSON text of every pass, in the order in which they began."""
-        return [(int(row[0]), str(row[1])) for row in self._all("SELECT id, plan FROM passes ORDER BY id")]
+        rows = [(int(row[0]), str(row[1])) for row in self._all("SELECT id, plan FROM passes ORDER BY id")]
+        for number, text in rows[1:]:  # the first pass is the plan's
+            json_of(text, f"pass {number}")
+        return rows
 
     def put_pass(self, pass_id: int, plan: str) -> None:
         """Replace the JSON text of a pass."""
@@ -147,10 +151,7 @@ class Store:
         """Return all trials, by number."""
         columns = 'number, state, "values", origin, recipe, value, reason, seconds, started, finished, pass'
         rows = self._all(f"SELECT {columns} FROM trials ORDER BY number")
-        return [
-            Trial(number, state, json.loads(values), origin, recipe, value, reason, json.loads(seconds), *rest)
-            for number, state, values, origin, recipe, value, reason, seconds, *rest in rows
-        ]
+        return [trial_of(row) for row in rows]
 
     def put_image(self, image: ImageRecord) -> None:
         """Insert or replace the record of an image."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.plan.records import Finalist, Trial, Verdict
+from lib_optim.run.choosing import Objectives
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
@@ -29,10 +30,12 @@ class Verification:
         store: Where a verdict is recorded before anybody learns of it.
         view: Where it is shown.
         book: The scores.
+        objectives: Which trial the user chose.
     """
 
-    def __init__(self, passes: Passes, store: Store, view: RunView, book: ScoreBook) -> None:
+    def __init__(self, passes: Passes, store: Store, view: RunView, book: ScoreBook, objectives: Objectives) -> None:
         self._passes, self._store, self._view, self._book = passes, store, view, book
+        self._objectives = objectives
         self.verdict: Verdict | None = None
         recorded = store.verdicts()
         self._recorded = recorded[-1] if recorded else ""
@@ -67,7 +70,8 @@ class Verification:
         search, verification = self._passes.current, self._passes.verification
         again = reruns(trial for trial in trials if verification is not None and trial.pass_id == verification.id)
         ours = [trial for trial in trials if trial.pass_id == search.id]
-        return finalists(ours, again, self._passes.finalists), again
+        axes, chosen = search.record.axes, self._objectives.chosen
+        return finalists(ours, again, self._passes.finalists, axes, chosen), again
 
     def _verdict(self, trials: Sequence[Trial]) -> Verdict | None:
         verification = self._passes.verification
@@ -81,7 +85,8 @@ class Verification:
         if not common:
             return None
         rows = tuple(self._finalist(trial, again[trial.number], common, verification) for trial in chosen)
-        winner = max(rows, key=lambda row: row.together)  # of equals the one that was better in the search
+        # What the user chose; else, of equals, the one that was better in the search.
+        winner = max(rows, key=lambda row: (row.trial == self._objectives.chosen, row.together))
         failed = sorted(number for number, made in again.items() if made.state in ("failed", "skipped"))
         return Verdict(winner.trial, rows, tuple(failed))
 
@@ -101,7 +106,14 @@ class Verification:
         return Finalist(
             trial.number, made.number, before, self._part(made, known), self._part(made, common - known),
             self._book.opinions(made.number, common), together(before, weights[0], after, weights[1]),
+            dict(trial.axes), self._axes(made, known),
         )  # fmt: skip
+
+    def _axes(self, made: Trial, images: set[int]) -> dict[str, float]:
+        try:
+            return self._book.axes(made.number, images) if images else {}
+        except ScorerError:
+            return {}
 
     def _part(self, made: Trial, images: set[int]) -> float | None:
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lib_optim.plan.bounds import Value
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Trial, Verdict
+from lib_optim.run.axes import pareto_json
 from lib_optim.search.stopping import is_rescored
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class RunView:
         self._images: dict[int, dict[int, ImageRecord]] = {}
         self._scores: dict[tuple[int, int], dict[str, tuple[float, float | None]]] = {}
         self._best: Trial | None = None
+        self._chosen: int | None = None
+        self._pareto: tuple[dict[str, Any] | None] | None = None
         self._current: int | None = None
         self._image = 0
         self._phase = ""
@@ -99,15 +102,18 @@ class RunView:
         with self._guard:
             self.revision += 1
             self._trials[trial.number] = (self.revision, trial)
+            self._pareto = None
             self._find_best()
 
     def _find_best(self) -> None:
-        """The verified winner; else the highest of the last search that has a value: others are judged differently."""
+        """What the user chose; else the verified winner; else the highest of the last search that has a value: others
+        are judged differently."""
         complete = [t for _, t in self._trials.values() if t.state == "complete" and t.value is not None]
         searched = [t for t in complete if t.pass_id not in self._passes or self._passes[t.pass_id].searches]
         last = max((t.pass_id for t in searched), default=0)
         ours = [t for t in searched if t.pass_id == last]
-        winner = next((t for t in ours if self._verdict is not None and t.number == self._verdict.winner), None)
+        winners = [self._chosen, None if self._verdict is None else self._verdict.winner]
+        winner = next((t for number in winners for t in ours if t.number == number), None)
         self._best = winner or max(ours, key=lambda t: (t.value or 0.0, -t.number), default=None)
 
     def set_current(self, number: int | None, image: int = 0) -> None:
@@ -120,6 +126,7 @@ class RunView:
         """Take over a pass; its trials come afterwards."""
         with self._guard:
             self._passes[run_pass.id] = run_pass
+            self._pareto = None
             self.revision += 1
 
     def set_phase(self, pass_id: int, phase: str, most: int, before: int, after: int) -> None:
@@ -144,6 +151,13 @@ class RunView:
                 self._verdict = verdict
                 self.revision += 1
                 self._find_best()
+
+    def set_chosen(self, number: int | None) -> None:
+        """Say which trial the user chose, if any."""
+        with self._guard:
+            self._chosen, self._pareto = number, None
+            self.revision += 1
+            self._find_best()
 
     def set_finishing(self) -> None:
         """Say that the run ends after the trial under way."""
@@ -203,6 +217,12 @@ class RunView:
         with self._guard:
             return self._best
 
+    @property
+    def chosen(self) -> int | None:
+        """The trial that the user chose among several objectives, if any."""
+        with self._guard:
+            return self._chosen
+
     def trial(self, number: int) -> Trial | None:
         """Return the record of a trial, or None."""
         with self._guard:
@@ -243,6 +263,7 @@ class RunView:
                 "progress": self._progress(step),
                 "best": self._best_json(),
                 "verification": self._verdict.to_json() if self._verdict else None,
+                "pareto": self._front_json(),
                 "current": self._current,
                 "finishing": self._finishing,
                 "trials": [
@@ -263,6 +284,12 @@ class RunView:
 
     def _jobs_of(self, pass_id: int) -> Sequence[ImageJob]:
         return self._passes[pass_id].jobs if pass_id in self._passes else self._jobs
+
+    def _front_json(self) -> dict[str, Any] | None:
+        if self._pareto is None:  # a page asks every second, and a thousand trials take a while
+            search = next((p for p in reversed(self._passes.values()) if p.searches and p.record.begun), None)
+            self._pareto = (pareto_json(search, (trial for _, trial in self._trials.values()), self._chosen),)
+        return self._pareto[0]
 
     def _best_json(self) -> dict[str, Any] | None:
         return {"trial": self._best.number, "value": self._best.value} if self._best else None
@@ -341,5 +368,6 @@ class RunView:
             "pass": trial.pass_id,
             "seconds": dict(trial.seconds),
             "values": dict(trial.values),
+            **({"axes": dict(trial.axes)} if trial.axes else {}),
             **({"drawn": dict(self._drawn(trial.values))} if self._drawn is not None else {}),
         }

@@ -20,6 +20,7 @@ from lib_optim.run.marks import ALL_LEFT_OUT
 from lib_optim.run.saving import save_trial
 from lib_optim.run.trial import TrialBroken, TrialRunner, TrialSkipped
 from lib_optim.run.view import RunState
+from lib_optim.run.winner import winner_sentence
 from lib_optim.search.verification import verified_number
 
 __all__ = ["RunWorker"]
@@ -385,14 +386,5 @@ class RunWorker:
                 made = save_trial(self.context.resolved, best, self.folder, self.context.host, infotext=infotext)
                 self.view.add_saved(str(made.path), made.notes)
                 saved = f" Saved as {made.path.name}."
-        return f"{why} {self._winner(best)}{saved}"
-
-    def _winner(self, best: Trial) -> str:
-        verdict = self.history.verdict
-        if not self.history.verifies:
-            return f"Best: trial {best.number} with {best.value:.4g}."
-        if verdict is None:
-            return f"Best so far: trial {best.number} with {best.value:.4g}, not verified."
-        winner = next(row for row in verdict.finalists if row.trial == verdict.winner)
-        fresh = "" if winner.fresh is None else f": {winner.fresh:.4g} there, {winner.before:.4g} in the search"
-        return f"Winner: trial {winner.trial}, verified on fresh seeds{fresh}."
+        winner = winner_sentence(best, self.history.verdict, self.history.verifies, self.view.chosen)
+        return f"{why} {winner}{saved}"

@@ -33,5 +33,5 @@ OPTIM_ROW = SamplerRow(
         SamplerOption("smooth", bool, True, None, None, "Expect neighbouring blocks to want similar values",
                       "Neighbours alike"),
     ),
-    _optim, needs=(Package("scipy", "scipy"),), family="Optim",
+    _optim, needs=(Package("scipy", "scipy"),), family="Optim", several=True,
 )  # fmt: skip

@@ -27,6 +27,7 @@ from optuna.trial import TrialState
 from lib_optim.search.depths import DEPTHS
 from lib_optim.search.optim_columns import Columns
 from lib_optim.search.optim_model import Axes, Model, fit
+from lib_optim.search.optim_several import Goal, overall
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -49,7 +50,7 @@ _guard = threading.Lock()
 
 
 class OptimSampler(BaseSampler):
-    """See the module. One objective; failed trials teach nothing.
+    """See the module. One objective or several (`optim_several`); failed trials teach nothing.
 
     Args:
         seed: For this sampler's draws. A new one for every suggestion, as the search does, is as good as one for all.
@@ -77,17 +78,14 @@ class OptimSampler(BaseSampler):
         """Propose a point of the whole space."""
         if not search_space:
             return {}
-        if len(study.directions) > 1:
-            raise ValueError("This sampler has one objective; choose an NSGA sampler for several.")
         columns = Columns(search_space, study.user_attrs.get(DEPTHS, {}))
         done = [t for t in study.get_trials(deepcopy=False) if t.state is TrialState.COMPLETE and t.distributions]
         done = [t for t in done if t.distributions.keys() == search_space.keys()]
         if len(done) < self._startup:
             return columns.decode(self._shaken(_spread(columns.width, trial.number)))
         points = columns.encode([t.params for t in done])
-        scores = np.array([float(t.value or 0.0) for t in done])
-        if study.direction is StudyDirection.MINIMIZE:
-            scores = -scores
+        scores = np.ascontiguousarray(np.array([t.values for t in done], dtype=float).T)  # (axes, n)
+        scores[[direction is StudyDirection.MINIMIZE for direction in study.directions]] *= -1
         boldness = self._exploration * _BOLDNESS[len(done) % len(_BOLDNESS)] * min(1.0, _CALMER / len(done))
         return columns.decode(self._propose(columns, points, scores, boldness))
 
@@ -107,17 +105,17 @@ class OptimSampler(BaseSampler):
 
     def _propose(self, columns: Columns, points: Array, scores: Array, boldness: float) -> Array:
         axes = Axes(columns.neighbours, self._smooth)
-        theta = _fitted(points, scores, axes, self._startup)
+        thetas = [_fitted(points, axis, axes, self._startup) for axis in scores]
         tried = {point.round(9).tobytes() for point in points}
-        kept = _kept(scores)
-        points, scores = points[kept], scores[kept]
-        model = Model(points, scores, axes, theta)
-        expected = model.mean(points)
-        candidates = _candidates(points, expected, self._rng)
+        kept = _kept(overall(scores))
+        points, scores = points[kept], scores[:, kept]
+        models = [Model(points, axis, axes, theta) for axis, theta in zip(scores, thetas, strict=True)]
+        goal = Goal(np.stack([model.mean(points) for model in models]), self._rng)
+        candidates = _candidates(points, goal.expected, self._rng)
         candidates = columns.snap(candidates) if columns.frozen.any() else candidates
-        drawn = model.draw(self._rng, boldness)
+        drawn = goal.of([model.draw(self._rng, boldness) for model in models])
         order = np.argsort(-drawn(candidates)[0])
-        starts = np.concatenate([candidates[order[: _STARTS - 1]], points[[int(np.argmax(expected))]]])
+        starts = np.concatenate([candidates[order[: _STARTS - 1]], points[[int(np.argmax(goal.expected))]]])
         found, values = _climb(drawn, starts, columns.frozen)
         others = self._rng.uniform(size=(50, columns.width))
         ranked = columns.snap(np.concatenate([found[np.argsort(-values)], candidates[order], others]))

@@ -128,7 +128,7 @@ OPTUNA_ROWS = (
                           "A joint model for each stage of the network (IN, M, OUT, text encoder …) by itself",
                           "Joint model per stage"),
         ),
-        _tpe,
+        _tpe, several=True,
     ),
     SamplerRow(
         "gp", "Gaussian process", "Optuna's GP with log expected improvement; for few parameters",
@@ -138,16 +138,16 @@ OPTUNA_ROWS = (
                           "Trust every score to the last digit; off: estimate the noise (a human judge)",
                           "Scores have no noise"),
         ),
-        _gp,
+        _gp, several=True,
     ),
-    SamplerRow("random", "Random", "Uniform draws: the yardstick", (), _random),
+    SamplerRow("random", "Random", "Uniform draws: the yardstick", (), _random, several=True),
     SamplerRow(
         "nsgaii", "NSGA-II", "Genetic algorithm (Deb et al. 2002); slow, for any kind of parameter",
-        _GENETIC, _genetic("nsgaii"), refuses=_one_generation,
+        _GENETIC, _genetic("nsgaii"), refuses=_one_generation, several=True,
     ),
     SamplerRow(
-        "nsgaiii", "NSGA-III", "Genetic algorithm with reference points (Deb and Jain 2014); slow, for several goals",
-        _GENETIC, _genetic("nsgaiii"), refuses=_one_generation,
+        "nsgaiii", "NSGA-III", "Genetic algorithm with reference points (Deb and Jain 2014); slow, takes any parameter",
+        _GENETIC, _genetic("nsgaiii"), refuses=_one_generation, several=True,
     ),
     SamplerRow(
         "botorch", "BoTorch", "Gaussian process with Monte Carlo acquisition (Balandat et al. 2020); heavy",

@@ -110,11 +110,11 @@ OWN_ROWS = (
             SamplerOption("sequence", str, "sobol", None, None, "Which sequence", "Sequence", ("sobol", "halton")),
             SamplerOption("scramble", bool, True, None, None, "Another sequence for every seed", "Scramble"),
         ),
-        _qmc, family="Optim",
+        _qmc, family="Optim", several=True,
     ),
     SamplerRow(
         "grid", "Grid", "Every combination of some values per parameter, in a scattered order; for two or three",
         (SamplerOption("levels", int, 5, 2, 1001, "Values per parameter, both ends included", "Values per parameter"),),
-        _grid, refuses=_grid_refuses, family="Optim",
+        _grid, refuses=_grid_refuses, family="Optim", several=True,
     ),
 )  # fmt: skip

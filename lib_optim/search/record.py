@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -12,7 +12,7 @@ from lib_optim.plan.bounds import Value
 from lib_optim.plan.records import Trial
 from lib_optim.plan.space import Parameter
 
-__all__ = ["ATTEMPTS", "Record", "TakesRecord", "derived_seed", "score_of"]
+__all__ = ["ATTEMPTS", "Record", "TakesRecord", "derived_seed", "score_of", "scores_of"]
 
 ATTEMPTS = 5
 """How often a sampler is asked for a merge that was not tried yet."""
@@ -72,6 +72,15 @@ def score_of(trial: Trial) -> float | None:
     """Return the value that counts, or None: failures are not scores."""
     usable = trial.state == "complete" and trial.value is not None and math.isfinite(trial.value)
     return trial.value if usable else None
+
+
+def scores_of(trial: Trial, axes: Sequence[str]) -> list[float] | None:
+    """Return the values that count, one per axis, or `score_of` alone where there are no axes; None as there."""
+    value = score_of(trial)
+    if value is None or not axes:
+        return None if value is None else [value]
+    usable = all(math.isfinite(trial.axes.get(axis, math.nan)) for axis in axes)
+    return [trial.axes[axis] for axis in axes] if usable else None
 
 
 def derived_seed(seed: int, number: int, attempt: int = 0) -> int:

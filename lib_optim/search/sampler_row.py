@@ -84,6 +84,7 @@ class SamplerRow:
         needs: Packages without which it cannot be built.
         refuses: Returns why it cannot search a space within a number of trials (a sentence), or None.
         family: Heading under which the form lists it.
+        several: Whether it can search for several objectives at once.
     """
 
     id: str
@@ -94,6 +95,7 @@ class SamplerRow:
     needs: tuple[Package, ...] = ()
     refuses: Callable[[Space, Mapping[str, Any], int], str | None] = lambda space, options, trials: None
     family: str = "Optuna"
+    several: bool = False
 
     @property
     def missing(self) -> str:

@@ -35,7 +35,7 @@ def sampler_rows() -> tuple[SamplerRow, ...]:
 
 
 def resolve_auto(spec: SamplerSpec, space: Space) -> SamplerSpec:
-    """Return `spec` with ``auto`` replaced by what suits the space.
+    """Return `spec` with ``auto`` replaced by what suits the space. It takes several objectives, too.
 
     Up to 8 parameters Optuna's Gaussian process, which came closest to hidden merges in real runs; above that our own
     sampler where all are numbers, else TPE with independent parameters. docs/search.md has the evidence.
@@ -76,11 +76,27 @@ def sampler_problems(spec: SamplerSpec) -> list[Problem]:
     return problems
 
 
-def fit_problems(spec: SamplerSpec, space: Space, trials: int) -> list[Problem]:
-    """Return why the sampler of `spec`, itself without problems, cannot search `space` in `trials` trials."""
+def fit_problems(spec: SamplerSpec, space: Space, trials: int, axes: int = 0) -> list[Problem]:
+    """Return why the sampler of `spec`, itself without problems, cannot search `space` in `trials` trials.
+
+    Args:
+        spec: Who proposes.
+        space: What may be proposed.
+        trials: How often.
+        axes: How many objectives there are; 0 or 1: one.
+    """
     row = next((row for row in _ROWS if row.id == spec.id), None)
     refusal = row.refuses(space, row.values(spec.options), trials) if row is not None else None
     problems = [] if refusal is None else [Problem("sampler", refusal)]
+    if row is not None and axes > 1 and not row.several:
+        able = ", ".join(row.title for row in _ROWS if row.several)
+        problems.append(
+            Problem(
+                "sampler",
+                f"The search '{row.title}' knows one goal only, and the judges name {axes}; choose another one "
+                f"(Automatic, {able}), or put the judges together.",
+            )
+        )
     if spec.earlier and (spec.id, spec.options.get("begin")) != ("cma", "warm start"):
         problems.append(
             Problem(

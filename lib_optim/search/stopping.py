@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import Budget
 
-__all__ = ["Phase", "is_proposed", "is_rescored", "phase_of", "rescored_origin", "why_over"]
+__all__ = ["Phase", "is_proposed", "is_rescored", "left_of", "phase_of", "rescored_origin", "why_over"]
 
 _RESCORED = "rescored: "
 
@@ -52,6 +53,26 @@ def why_over(budget: Budget, trials: Sequence[Trial], images: int, next_images: 
         more = f" by more than {budget.min_delta:g}" if budget.min_delta else ""
         return f"{budget.patience} proposed trials in a row did not beat the best{more}."
     return ""
+
+
+def left_of(budget: Budget, trials: Sequence[Trial], images: int) -> Budget | None:
+    """Return what `trials` leave of their budget for a search that goes on otherwise; None if that is no trial.
+
+    Args:
+        budget: Its rules; patience and target begin anew.
+        trials: Its trials, in every state: one under way is counted as made.
+        images: How many images they made, and will make.
+    """
+    made = sum(trial.state not in ("failed", "skipped") and not is_rescored(trial) for trial in trials)
+    left = dataclasses.replace(
+        budget,
+        trials=budget.trials - made,
+        images=budget.images and budget.images - images,
+        minutes=budget.minutes and budget.minutes - sum(map(_seconds, trials)) / 60,
+    )
+    limited = ((budget.images, left.images), (budget.minutes, left.minutes))  # 0 is no limit
+    spent = left.trials < 1 or any(limit and rest <= 0 for limit, rest in limited)
+    return None if spent else left
 
 
 def _seconds(trial: Trial) -> float:

@@ -9,7 +9,7 @@ state is ever unpickled.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from lib_optim.plan.starts import start_values
 from lib_optim.search.cube import Cube
 from lib_optim.search.depths import DEPTHS, depths_of
 from lib_optim.search.designs import design_points
-from lib_optim.search.record import ATTEMPTS, Record, TakesRecord, derived_seed, score_of
+from lib_optim.search.record import ATTEMPTS, Record, TakesRecord, derived_seed, scores_of
 from lib_optim.search.samplers import build_sampler, resolve_auto
 from lib_optim.search.sequences import uniform
 
@@ -54,14 +54,18 @@ class Search:
         blocks: The block map, for presets.
         sampler: Which sampler, starts, presets and start design.
         seed: The pass seed.
+        axes: Names of the objectives in `Trial.axes`; none: the one that `Trial.value` is.
 
     Raises:
         PlanError: Unknown sampler, option or preset, or a start that does not fit the space.
     """
 
-    def __init__(self, space: Space, blocks: BlockMap, sampler: SamplerSpec, seed: int) -> None:
+    def __init__(
+        self, space: Space, blocks: BlockMap, sampler: SamplerSpec, seed: int, axes: Sequence[str] = ()
+    ) -> None:
         self._space = space
         self._seed = seed
+        self._axes = tuple(axes)
         self._sampler = resolve_auto(sampler, space)
         self._depths = depths_of(space, blocks)
         build_sampler(self._sampler, 0)
@@ -153,7 +157,7 @@ class Search:
             previous = optuna.logging.get_verbosity()
             optuna.logging.set_verbosity(optuna.logging.WARNING)
             try:
-                study = optuna.create_study(direction="maximize", sampler=sampler)
+                study = optuna.create_study(directions=["maximize"] * (len(self._axes) or 1), sampler=sampler)
                 study.set_user_attr(DEPTHS, self._depths)
                 for trial in trials:
                     study.add_trial(self._freeze(trial, distributions))
@@ -170,13 +174,13 @@ class Search:
         import optuna
 
         if trial.number not in self._frozen:
-            value = score_of(trial)
-            complete = value is not None
+            values = scores_of(trial, self._axes)
+            complete = values is not None
             self._frozen[trial.number] = optuna.trial.create_trial(
                 state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.FAIL,
                 params=dict(trial.values),
                 distributions=dict(distributions),
-                value=value,
+                values=values,
             )
             self._frozen[trial.number].distributions = _Shared(distributions)
         return self._frozen[trial.number]

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from lib_optim.plan.records import Trial
+from lib_optim.search.pareto import front, spread
 
 __all__ = ["again_origin", "finalists", "reruns", "together", "verified_number"]
 
@@ -38,8 +39,17 @@ def reruns(trials: Iterable[Trial]) -> dict[int, Trial]:
     return found
 
 
-def finalists(trials: Sequence[Trial], again: Mapping[int, Trial], count: int) -> list[Trial]:
+def finalists(
+    trials: Sequence[Trial],
+    again: Mapping[int, Trial],
+    count: int,
+    axes: Sequence[str] = (),
+    chosen: int | None = None,
+) -> list[Trial]:
     """Return the best `count` trials of a search, no two alike, best first; the earlier of equals.
+
+    With several objectives they are spread over the front: what the user chose, the best by value, the best on each
+    axis, then always what is farthest from those before; the rest by value.
 
     One that could not be made again (it failed, or the user skipped it) gives its place to the next best; after
     `count` such places no more are filled, because then something is wrong with the whole verification.
@@ -48,14 +58,16 @@ def finalists(trials: Sequence[Trial], again: Mapping[int, Trial], count: int) -
         trials: The trials of the search, in every state.
         again: As from `reruns`.
         count: How many are wanted, at least 0.
+        axes: The objectives, if there are several.
+        chosen: The trial that the user chose among them, if any.
     """
     scored = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
-    chosen: list[Trial] = []
+    taken: list[Trial] = []
     seen: set[str] = set()
     lost = 0
-    for trial in sorted(scored, key=lambda trial: (-(trial.value or 0.0), trial.number)):
+    for trial in _ranked(scored, axes, chosen):
         point = json.dumps(dict(trial.values), sort_keys=True)
-        if len(chosen) >= count or lost > count:
+        if len(taken) >= count or lost > count:
             break
         if point in seen:
             continue
@@ -63,8 +75,22 @@ def finalists(trials: Sequence[Trial], again: Mapping[int, Trial], count: int) -
         if trial.number in again and again[trial.number].state in ("failed", "skipped"):
             lost += 1
         else:
-            chosen.append(trial)
-    return chosen
+            taken.append(trial)
+    return taken
+
+
+def _ranked(scored: Sequence[Trial], axes: Sequence[str], chosen: int | None) -> list[Trial]:
+    ranked = sorted(scored, key=lambda trial: (-(trial.value or 0.0), trial.number))
+    points = {t.number: tuple(t.axes[axis] for axis in axes) for t in ranked if all(axis in t.axes for axis in axes)}
+    if not axes or not points:
+        return ranked
+    best = front(points)
+    # Of those that are equal on an axis the one that is better by value; it need not be on the front itself.
+    by_value = {trial.number: -place for place, trial in enumerate(ranked)}
+    first = [max(best, key=lambda number: (points[number][i], by_value[number])) for i in range(len(axes))]
+    wanted = [chosen, ranked[0].number, *spread({number: points[number] for number in best}, first)]
+    order = {number: place for place, number in reversed(list(enumerate(wanted)))}
+    return sorted(ranked, key=lambda trial: order.get(trial.number, len(wanted)))
 
 
 def together(before: float, weight_before: float, after: float, weight_after: float) -> float:

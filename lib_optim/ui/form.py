@@ -15,6 +15,7 @@ block wins::
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -275,15 +276,17 @@ def _scorers(form: Mapping[str, Any], choices: Choices, problems: list[Problem])
         if weight is None or weight <= 0:
             problems.append(Problem(f"{where}.weight", f"The weight of {scorer} must be a number above 0."))
             continue
+        axis = str(row.get("axis") or "").strip()
         if scorer == MANUAL:
-            specs += ratings_from_text(str(row.get("ratings") or ""), weight, f"{where}.ratings", problems)
+            ratings = ratings_from_text(str(row.get("ratings") or ""), weight, f"{where}.ratings", problems)
+            specs += [dataclasses.replace(spec, axis=axis) for spec in ratings]
             continue
         options: dict[str, Any] = {}
         for name, value in (row.get("options") or {}).items():
             if value is None or (isinstance(value, str) and not value.strip()):
                 continue
             options[str(name)] = _option(value, choices.scorers[scorer].get(name), f"{where}.{name}", problems)
-        specs.append(ScorerSpec(scorer, weight, str(row.get("device") or "auto"), options))
+        specs.append(ScorerSpec(scorer, weight, str(row.get("device") or "auto"), options, axis=axis))
     if not rows:
         sentence = f"No judge is chosen; choose a scorer, or '{MANUAL}' to score the images yourself."
         problems.append(Problem("scorers", sentence))

@@ -1,8 +1,9 @@
 """What a run's trials tell about its parameters, and new runs that go on from it: what the page asks, as JSON.
 
 GET  /optim/api/importance?folder=         which parameters matter, as far as the trials tell
-POST /optim/api/freeze {folder, freeze}    start a new run with these parameters (those that do not matter, if left
-                                           out) fixed at the best trial's values
+POST /optim/api/freeze {folder, freeze}    go on with these parameters (those that do not matter, if left out) fixed at
+                                           the best trial's values: the run that is going on in a new pass, one that
+                                           has ended as a new run
 POST /optim/api/fork {folder, name, trials, take, form | plan}   start a new run from an earlier one, which takes the
                                            parts `take` (`lib_optim.plan.changes.PARTS`) from the form or the plan
 """
@@ -23,6 +24,7 @@ from lib_optim.search.importance import Importances, importances
 from lib_optim.ui.http import Call, Refused
 
 if TYPE_CHECKING:
+    from lib_optim.plan.dimensions import Parameter
     from lib_optim.run.manager import RunManager
     from lib_optim.run.recorded import Recorded
 
@@ -46,7 +48,7 @@ class InsightApi:
         """Return shares with their uncertainty, and which parameters do not matter."""
         run = self._manager.recorded(call.query.get("folder", ""))
         found, best = self._of(run), run.best
-        places = {parameter.name: parameter for parameter in run.resolved.space.parameters}
+        places = {parameter.name: parameter for parameter in _searched(run)}
         return {
             "trials": found.trials,
             "parameters": len(places),
@@ -67,7 +69,7 @@ class InsightApi:
         }
 
     def freeze(self, call: Call) -> dict[str, Any]:
-        """Start the run that goes on without what does not matter."""
+        """Go on without what does not matter."""
         folder = str(call.body.get("folder") or "")[:200]
         run = self._manager.recorded(folder)
         best = run.best
@@ -83,6 +85,11 @@ class InsightApi:
             names = list(found.idle)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise Refused(400, "'freeze' must be a list of parameters.")
+        if self._manager.active and run.folder.name == self._manager.recorded().folder.name:
+            begins = self._manager.freeze(names)
+            return {"pass": begins.number, "frozen": names, "trials": begins.record.budget.trials}
+        if names:  # what its last pass did not search stays as it is
+            names = [*(name for name in run.fixed if name not in names), *names]
         plan = frozen_plan(run.resolved.plan, run.resolved.space, best, names)
         name, taken = self._manager.fork(folder, plan)
         return {"folder": name, "frozen": names, "best": best.number, "taken": taken.sentence}
@@ -103,8 +110,13 @@ class InsightApi:
 
     def _of(self, run: Recorded) -> Importances:
         trials, resolved = run.last_search, run.resolved
-        key = (resolved.space, tuple((trial.number, trial.value) for trial in trials), resolved.plan.name)
+        searched = _searched(run)
+        key = (searched, tuple((trial.number, trial.value) for trial in trials), resolved.plan.name)
         with self._guard:  # a second page waits for the first one's answer
             if self._known is None or self._known[0] != key:
-                self._known = (key, importances(resolved.space.parameters, trials, resolved.plan.seed))
+                self._known = (key, importances(searched, trials, resolved.plan.seed))
             return self._known[1]
+
+
+def _searched(run: Recorded) -> tuple[Parameter, ...]:
+    return tuple(parameter for parameter in run.resolved.space.parameters if parameter.name not in run.fixed)

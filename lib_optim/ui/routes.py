@@ -162,7 +162,11 @@ class _Api:
             return {"done": name, "pass": manager.change(self._plan(call))}
         if name == "save_trial":
             return self._save(call)
-        known = ", ".join([*plain, "resume", "change", "save_trial"])
+        if name == "choose":
+            trial = None if call.body.get("trial") is None else _whole(call, "trial")
+            manager.choose(trial, str(call.body.get("folder") or "")[:200])
+            return {"done": name, "trial": trial}
+        known = ", ".join([*plain, "resume", "change", "save_trial", "choose"])
         raise Refused(400, f"There is no command '{name}'; there are {known}.")
 
     def _save(self, call: Call) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 from collections import namedtuple
 from collections.abc import Callable
@@ -78,6 +79,29 @@ CASES: dict[str, tuple[Callable[[Rig], dict[str, Any]], str]] = {
     "too few images": (lambda rig: {"budget": Budget(images=1)}, "One trial makes 2 images, and the budget allows 1"),
     "minutes below 0": (lambda rig: {"budget": Budget(minutes=-0.5)}, "number of minutes must not be below 0"),
     "patience below 0": (lambda rig: {"budget": Budget(patience=-1)}, "patience must not be below 0"),
+    "minutes that are no number": (
+        lambda rig: {"budget": Budget(minutes=math.nan)}, "The number of minutes must be a number, not nan"
+    ),
+    "gain that is no number": (lambda rig: {"budget": Budget(min_delta=math.nan)}, "must be a number, not nan"),
+    "endless target": (lambda rig: {"budget": Budget(target=math.inf)}, "The target score must be a number, not inf"),
+    "target that is no number": (lambda rig: {"budget": Budget(target=math.nan)}, "must be a number, not nan"),
+    "bounds without room": (
+        lambda rig: {"guide": Guide((TEXT, UNET), {"in_alpha": Bound("float", 0.5, 0.5)})}, "0.5 is not below the upper"
+    ),
+    "log from zero": (
+        lambda rig: {"guide": Guide((TEXT, UNET), {"in_alpha": Bound("float", 0.0, 1.0, log=True)})},
+        "a logarithmic range must begin above 0",
+    ),
+    "step that does not fit": (
+        lambda rig: {"guide": Guide((TEXT, UNET), {"in_alpha": Bound("float", 0.0, 1.0, step=2.0)})},
+        "the step 2 does not fit",
+    ),
+    "bound that is no number": (
+        lambda rig: {"guide": Guide((TEXT, UNET), {"in_alpha": Bound("float", 0.0, math.nan)})}, "cannot be used"
+    ),
+    "choice of nothing": (
+        lambda rig: {"guide": Guide((TEXT, UNET), {"in_alpha": Bound("choice")})}, "a choice needs at least one value"
+    ),
     "negative gain": (lambda rig: {"budget": Budget(min_delta=-1.0)}, "What counts as better must not be below 0"),
     "too many trials": (lambda rig: {"budget": Budget(10**9)}, "number of trials must lie between 1 and"),
     "no name": (lambda rig: {"name": " "}, "no name"),

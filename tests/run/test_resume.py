@@ -7,10 +7,12 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,11 @@ import pytest
 from PIL import Image
 
 from lib_optim.plan.design import StartDesign
-from lib_optim.plan.errors import PlanError, StoreError
+from lib_optim.plan.errors import OptimError, PlanError, StoreError
 from lib_optim.plan.run_plan import Budget, SamplerSpec
 from lib_optim.run.results import pixel_hash
 from lib_optim.run.store import Store
-from tests.rig import Rig, Stored
+from tests.rig import Rig, Stored, payload
 from tests.run.child import plan_of
 
 KILLS = int(os.environ.get("OPTIM_KILLS", "3"))
@@ -309,3 +311,61 @@ def test_a_damaged_run_is_one_sentence_and_stays_as_it_is(rig: Rig) -> None:
     with pytest.raises(StoreError, match="cannot be used"):
         rig.manager.resume(folder.name)
     assert "cannot be used" in rig.manager.runs()[0]["problem"]
+
+
+DAMAGES: dict[str, tuple[str, str]] = {
+    "a trial's values": ("UPDATE trials SET \"values\"='{'", "damaged: trial 0 cannot be read"),
+    "a trial's times": ("UPDATE trials SET seconds='[]'", "damaged: trial 0 cannot be read (not an object)"),
+    "a trial's state": ("UPDATE trials SET state='odd'", "damaged: trial 0 cannot be read (there is no state 'odd')"),
+    "a trial's score": ("UPDATE trials SET value='good'", "damaged: trial 0 cannot be read (its score is 'good')"),
+    "a pass": ("INSERT INTO passes (created, plan) VALUES (1, '{')", "damaged: pass 2 cannot be read"),
+    "a pass of a newer version": (
+        "INSERT INTO passes (created, plan) VALUES (1, '{\"version\": 9}')", "written by a newer Optim (version 9"
+    ),
+    "a database of another version": ("UPDATE meta SET value='99' WHERE key='schema'", "another version of Optim"),
+    "other parameters": (
+        "UPDATE trials SET \"values\"='{\"x\": 1}'", "searches something else than its trials did: BASE_alpha"
+    ),
+    "a table that is gone": ("DROP TABLE passes", "no such table: passes"),
+}  # fmt: skip
+
+
+def test_whatever_is_damaged_is_one_sentence_and_stays_as_it_is(rig: Rig) -> None:
+    rig.run(rig.plan(payloads=(payload(),), budget=Budget(1)))
+    folder = rig.folder_of()
+    whole = folder.database.read_bytes()
+    for damage, (statement, sentence) in DAMAGES.items():
+        with closing(sqlite3.connect(folder.database)) as database:
+            database.execute("PRAGMA foreign_keys=OFF")
+            database.execute(statement)
+            database.commit()
+        damaged, images = _content(folder.database), sorted(folder.images.iterdir())
+        fork = [] if damage == "other parameters" else [lambda name: rig.manager.fork(name, folder.read_plan())]
+        for command in (rig.manager.resume, *fork):
+            with pytest.raises(OptimError) as caught:
+                command(folder.name)
+            assert sentence in str(caught.value), (damage, str(caught.value))
+            assert "\n" not in str(caught.value)
+            assert not rig.manager.active
+        assert (_content(folder.database), sorted(folder.images.iterdir())) == (damaged, images), damage
+        for side in folder.path.glob("run.db-*"):
+            side.unlink()
+        folder.database.write_bytes(whole)
+    for lost in (folder.database.unlink, lambda: folder.database.write_bytes(b"")):
+        lost()
+        with pytest.raises(StoreError, match="is gone, though its images are there; put a copy of it back"):
+            rig.manager.resume(folder.name)
+    pages = bytearray(whole)
+    pages[2 * 4096 :] = b"\xa5" * (len(pages) - 2 * 4096)
+    for broken in (bytes(pages), whole[:5000]):
+        folder.database.write_bytes(broken)
+        with pytest.raises(StoreError, match=r"cannot be opened: database disk image is malformed"):
+            rig.manager.resume(folder.name)
+    folder.database.write_bytes(whole)
+    rig.manager.resume(folder.name, trials=2)  # nothing was lost
+    assert [trial["number"] for trial in rig.end()["trials"]] == [0, 1]
+
+
+def _content(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as database:
+        return "\n".join(database.iterdump())

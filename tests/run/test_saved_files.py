@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lib_optim.plan.starts import StartPoint
 from tests.rig import Rig, payload
 
 _VAE = "first_stage_model."
+_IDS = "cond_stage_model.transformer.text_model.embeddings.position_ids"
 
 
 def vae_of(rig: Rig, stem: str, prefix: str = "") -> Path:
@@ -101,6 +103,31 @@ def test_every_way_to_save_shows_the_trials_image(
     assert one.keys() == two.keys()
     assert all(one[k].dtype == two[k].dtype and torch.equal(one[k], two[k]) for k in one)
     assert str(target) in capsys.readouterr().out
+
+
+def test_the_winner_is_saved_as_the_plan_says(rig: Rig) -> None:
+    tensors = load_file(base_with_training_state(rig))
+    base = rig.models / "broken.safetensors"
+    save_file({**tensors, _IDS: torch.arange(77, dtype=torch.float16)[None] + 0.5}, base)
+    models = (ModelRef(str(base)), ModelRef(str(rig.models / "demo-b.safetensors")))
+    save = SaveSpec("bf16", pruned=True, vae=str(vae_of(rig, "demo-b")), fix_clip=True)
+    plan = rig.plan(models=models, payloads=(payload(),), budget=Budget(1), save=save, name="of mine")
+    snapshot = rig.run(plan)
+    assert "of-mine" in snapshot["run"]["folder"]
+    (saved,) = map(load_file, snapshot["saved"])
+    assert tensors.keys() - saved.keys() == {
+        "model_ema.diffusion_modelout2weight", "optimizer_states.0.exp_avg", "global_step",
+    }  # fmt: skip
+    assert saved["model.diffusion_model.out.2.weight"].dtype == torch.bfloat16
+    other = load_file(rig.models / "demo-b.safetensors")
+    vae = [name for name in saved if name.startswith(_VAE)]
+    assert vae
+    assert all(torch.equal(saved[name], other[name].to(saved[name].dtype)) for name in vae)
+    assert torch.equal(saved[_IDS], torch.arange(77)[None])
+    files = set(rig.host.paths().models.rglob("*.safetensors"))
+    rig.manager.start(dataclasses.replace(plan, save=dataclasses.replace(save, checkpoint=False)))
+    assert rig.end()["saved"] == []
+    assert set(rig.host.paths().models.rglob("*.safetensors")) == files
 
 
 def test_another_precision_or_vae_is_said_and_named(rig: Rig) -> None:

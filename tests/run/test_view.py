@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import random
+import time
 
 import pytest
 
+from lib_optim.plan.passes import PassRecord
 from lib_optim.plan.payload import Payload, jobs_of
 from lib_optim.plan.records import ImageRecord, Trial
+from lib_optim.plan.scorers import ScorerSpec
+from lib_optim.run.passes import RunPass
 from lib_optim.run.view import RunView
 
 RUN = {"folder": "f", "name": "n", "trials": 10, "images": 2, "started": 0.0, "manual": True, "higher_is_better": True}
@@ -32,11 +38,34 @@ def image(trial: int, index: int) -> ImageRecord:
 def test_an_idle_snapshot_has_every_key() -> None:
     snapshot = RunView().snapshot(0, None)
     assert set(snapshot) == {
-        "version", "state", "sentence", "revision", "run", "progress", "best", "verification", "current", "finishing",
-        "trials", "images", "waiting", "saved", "saved_notes", "errors",
+        "version", "state", "sentence", "revision", "run", "progress", "best", "verification", "pareto", "current",
+        "finishing", "trials", "images", "waiting", "saved", "saved_notes", "errors",
     }  # fmt: skip
     assert snapshot["state"] == "idle"
     json.dumps(snapshot, allow_nan=False)
+
+
+def test_the_front_of_a_thousand_trials_stays_small_and_quick(view: RunView) -> None:
+    judges = (ScorerSpec("a", axis="one"), ScorerSpec("b", axis="two"), ScorerSpec("c", axis="three"))
+    view.put_pass(RunPass(1, 1, PassRecord("search", (Payload("cat"),), judges)))
+    rng = random.Random(0)
+    for number in range(1000):
+        axes = {name: rng.random() for name in ("one", "two", "three")}
+        view.put_trial(dataclasses.replace(complete(number, sum(axes.values())), axes=axes))
+    began = time.perf_counter()
+    snapshot = view.snapshot(view.revision, None)
+    first = time.perf_counter() - began
+    assert len(json.dumps(snapshot["pareto"])) < 2000
+    assert snapshot["trials"] == []
+    assert snapshot["pareto"]["axes"] == ["one", "two", "three"]
+    began = time.perf_counter()
+    assert view.snapshot(view.revision, None)["pareto"] == snapshot["pareto"]
+    assert time.perf_counter() - began < first  # a page asks every second
+    view.set_chosen(7)
+    assert (view.snapshot(0, None)["pareto"]["chosen"], view.snapshot(0, None)["best"]["trial"]) == (7, 7)
+    view.set_chosen(None)
+    view.put_trial(dataclasses.replace(complete(1000, 3.0), axes=dict.fromkeys(("one", "two", "three"), 1.0)))
+    assert view.snapshot(0, None)["pareto"]["front"] == [1000]
 
 
 def test_only_trials_changed_since_are_sent(view: RunView) -> None:

@@ -195,13 +195,6 @@ def test_the_start_points_are_spread_and_do_not_repeat_after_failures() -> None:
     assert (points[1:].max(0) - points[1:].min(0)).min() > 0.4
 
 
-def test_several_objectives_are_refused() -> None:
-    study = optuna.create_study(directions=["maximize", "maximize"], sampler=OptimSampler(0))
-    study.add_trial(create_trial(params=rows_of(1)[0][0], distributions=FLOATS, values=[1.0, 2.0]))
-    with pytest.raises(ValueError, match="one objective"):
-        study.ask(FLOATS)
-
-
 def test_depths_follow_the_block_map_and_kinds_stay_apart() -> None:
     space = make_space(4)
     depths = depths_of(space, block_map("sd1"))

@@ -8,7 +8,7 @@ import pytest
 
 from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import Budget
-from lib_optim.search.stopping import phase_of, why_over
+from lib_optim.search.stopping import left_of, phase_of, why_over
 
 IMAGES = 4
 
@@ -109,3 +109,18 @@ def test_a_start_that_failed_is_one_proposal_more() -> None:
 def test_a_budget_smaller_than_the_design() -> None:
     assert str(phase_of(5, 8, trials([1, 2], starts=2))) == "start design 2/5"
     assert str(phase_of(5, 8, trials([1] * 5, starts=5))) == "search 0/0"
+
+
+def test_what_is_left_of_a_budget() -> None:
+    budget = Budget(10, images=40, minutes=5.0, patience=3, target=0.9)
+    made = [
+        Trial(0, "complete", {}, "rescored: 0", value=0.1),
+        Trial(1, "complete", {}, "sampler: tpe", value=0.1, seconds={"merge": 60.0}),
+        Trial(2, "failed", {}, "sampler: tpe", seconds={"merge": 60.0}),
+        Trial(3, "running", {}, "sampler: tpe"),
+    ]
+    assert left_of(budget, made, 12) == Budget(8, images=28, minutes=3.0, patience=3, target=0.9)
+    assert left_of(Budget(3), made, 12) == Budget(1)
+    assert left_of(Budget(2), made, 12) is None
+    assert left_of(Budget(10, images=12), made, 12) is None
+    assert left_of(Budget(10, minutes=2.0), made, 12) is None

@@ -109,6 +109,7 @@ class FakeManager:
         self._step = (0, 0)
         self._manual = False
         self._resolved: Any = None
+        self.frozen: list[list[str]] = []
         self.forks: list[tuple[str, RunPlan]] = []
 
     @property
@@ -167,6 +168,8 @@ class FakeManager:
         }  # fmt: skip
         self.view.open_run(run, jobs)
         self.view.set_handed_over(False, self._alone)
+        if first_pass(plan).axes:
+            self.view.put_pass(RunPass(1, 1, first_pass(plan)))
         self._thread = threading.Thread(target=self._work, args=(plan, folder, jobs), daemon=True)
         self._thread.start()
 
@@ -196,9 +199,11 @@ class FakeManager:
             seconds = {"merge": 0.5, "generate": len(jobs) * self.image_seconds, "score": 0.1}
             scored = value if state == "complete" else None
             complete += state == "complete"
-            self.view.put_trial(
-                Trial(number, state, values, origin, trial.recipe, scored, reason, seconds, trial.started, time.time())  # type: ignore[arg-type]
-            )
+            ended = Trial(
+                number, state, values, origin, trial.recipe, scored, reason, seconds, trial.started, time.time(),  # type: ignore[arg-type]
+                axes=compromise(number, first_pass(plan).axes) if scored is not None else {},
+            )  # fmt: skip
+            self.view.put_trial(ended)
             number += 1
         self.view.set_current(None)
         best = self.view.best
@@ -281,6 +286,13 @@ class FakeManager:
         self.changes.append(plan)
         return 2
 
+    def freeze(self, names: Sequence[str]) -> RunPass:
+        if not self.active:
+            raise RunError("No run is going on that could change; start one, or resume an earlier one first.")
+        assert self.plan is not None
+        self.frozen.append(list(names))
+        return RunPass(2, 2, first_pass(self.plan))
+
     def finish(self) -> None:
         self._flag("finish")
         self.view.set_finishing()
@@ -341,6 +353,12 @@ class FakeManager:
         self.view.add_saved(str(path), notes)
         return Saved(path, notes)
 
+    def choose(self, number: int | None, folder: str = "") -> None:
+        self.commands.append(f"choose {number}")
+        if number is not None and (trial := self.view.trial(number)) is not None and not trial.axes:
+            raise RunError(f"Trial {number} is no scored trial of the current search; choose one that is.")
+        self.view.set_chosen(number)
+
     def block_weights(self, number: int, folder: str = "") -> dict[str, dict[str, str]]:
         trial = self.view.trial(number)
         assert trial is not None
@@ -374,6 +392,14 @@ class FakeManager:
         self.stop()
         if self._thread:
             self._thread.join(timeout)
+
+
+def compromise(number: int, axes: Sequence[str]) -> dict[str, float]:
+    """Return values on axes that cannot all be had at once; the even trials are beaten by the odd ones."""
+    shares = [random.Random(f"{number // 2} {axis}").random() + 0.01 for axis in axes]
+    reach = (0.8 + 0.2 * random.Random(number).random()) * (1.0 if number % 2 else 0.7)
+    length = math.hypot(*shares) if shares else 1.0
+    return {axis: reach * share / length * 10**i for i, (axis, share) in enumerate(zip(axes, shares, strict=True))}
 
 
 def _draw(path: Path, job: ImageJob, trial: int) -> None:

@@ -271,6 +271,15 @@ def test_scorer_options_and_weights_arrive() -> None:
     assert specs[1].options == {}
 
 
+def test_objectives_arrive_in_every_pass() -> None:
+    rows = [{"id": "manual", "axis": " eyes "}, {"id": "technical", "axis": "picture"}]
+    later = [{"name": "", "scorers": [{"id": "technical"}]}, {"name": "", "scorers": rows}]
+    made = plan(scorers=rows, passes=later)
+    assert [spec.axis for spec in made.scorers] == ["eyes", "picture"]
+    assert [[spec.axis for spec in later.scorers or ()] for later in made.passes] == [[""], ["eyes", "picture"]]
+    assert [spec.axis for spec in plan(scorers=[{"id": "manual", "axis": None}]).scorers] == [""]
+
+
 def test_stop_rules_arrive_and_empty_fields_set_none() -> None:
     given = {"images": "400", "minutes": 90, "patience": "12", "min_delta": 0.01, "target": "-0.5"}
     assert plan(trials="40", stop=given).budget == Budget(40, 400, 90.0, 12, 0.01, -0.5)

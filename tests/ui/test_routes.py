@@ -270,6 +270,23 @@ def test_commands_reach_the_manager(client: TestClient, manager: FakeManager) ->
     assert client.post("/optim/api/command", json={"command": "resume", "folder": "nope"}).status_code == 400
 
 
+def test_a_choice_reaches_the_manager_and_bad_ones_are_refused(client: TestClient, manager: FakeManager) -> None:
+    folder = start(client)
+    until(lambda: manager.snapshot()["trials"])
+
+    def choose(**body: Any) -> Any:
+        return client.post("/optim/api/command", json={"command": "choose", **body})
+
+    assert choose(trial=None, folder=folder).json() == {"done": "choose", "trial": None}
+    assert manager.commands == ["choose None"]
+    refused = choose(trial=0)
+    assert (refused.status_code, refused.json()["error"].split(";")[0]) == (
+        409, "Trial 0 is no scored trial of the current search",
+    )  # fmt: skip
+    for bad in ("1", 1.5, -1, True):
+        assert choose(trial=bad).status_code == 400
+
+
 def test_a_change_in_mid_run_is_a_plan_and_only_then(client: TestClient, manager: FakeManager) -> None:
     form = default_form(client)
     assert client.post("/optim/api/command", json={"command": "change", "form": form}).status_code == 409
