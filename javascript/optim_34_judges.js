@@ -68,7 +68,6 @@
             },
           },
         });
-        const needs = row.weights.length ? `needs ${row.weights.map((w) => `${w.name} (${optim.bytes(w.bytes)})`).join(', ')}` : '';
         const side = el('label', { class: 'optim-weight-field' }, el('span', { class: 'optim-note', text: 'weight' }), weight);
         const reveal = () => {
           side.hidden = !box.checked;
@@ -79,11 +78,25 @@
           el('div', { class: 'optim-judge-head' },
             el('label', { class: 'optim-choice' }, box,
               el('span', { class: 'optim-choice-text' }, el('b', { text: row.title }),
-                el('span', { class: 'optim-help', text: row.measures, title: `Fooled by: ${row.fooled_by}${row.licence ? `\nLicence: ${row.licence}` : ''}` }),
-                needs ? el('span', { class: 'optim-note', text: needs }) : null)),
+                el('span', { class: 'optim-help', text: row.measures }))),
             side),
-          more);
+          about(row), more);
       }));
+    };
+    const about = (row) => {
+      const needs = row.weights.reduce((sum, file) => sum + file.bytes, 0);
+      const files = row.weights.map((file) => el('div', {},
+        el('a', { href: file.url, target: '_blank', rel: 'noreferrer', text: file.name }), ` (${optim.bytes(file.bytes)})`));
+      const facts = [
+        ['Fooled by', row.fooled_by],
+        ['Raw score', row.range],
+        row.memory ? ['Memory', optim.bytes(row.memory)] : null,
+        row.licence ? ['Licence', row.licence] : null,
+        files.length ? ['Weights', files] : null,
+      ].filter(Boolean);
+      return el('details', { class: 'optim-more optim-about', 'data-judge': row.id }, el('summary', { class: 'optim-note', text: needs ? `About this judge; needs ${optim.bytes(needs)} of weights` : 'About this judge' }),
+        el('dl', { class: 'optim-facts-list' }, ...facts.flatMap(([name, value]) => [
+          el('dt', { text: name }), Array.isArray(value) ? el('dd', {}, ...value) : el('dd', { text: value })])));
     };
     const ratingsField = (state) => {
       const input = el('input', {

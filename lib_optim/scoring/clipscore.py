@@ -9,18 +9,22 @@ out: prompts rarely ask for photos of that kind. Scores of different CLIP models
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.scoring.base import OptionRow, ScorerRow
 from lib_optim.scoring.clip.head_rows import CLIP_FOLDER
-from lib_optim.scoring.clip.scorer import PairScorer
 from lib_optim.scoring.clip.sources import DOWNLOAD, FOLDER, ClipSource, file_problems
 from lib_optim.scoring.clip.tags import MODEL, TAG, tagged
-from lib_optim.scoring.clip.views import CROPPED, HALVES
+from lib_optim.scoring.clip.views import CROPPED, HALF
+from lib_optim.scoring.pixels import CLIP_MEAN, CLIP_STD
 from lib_optim.scoring.weights import weights_folder
+
+if TYPE_CHECKING:
+    from lib_optim.scoring.clip.scorer import PairScorer
 
 __all__ = ["ROW", "build", "check"]
 
@@ -36,17 +40,22 @@ def build(options: Mapping[str, Any], models_dir: Any) -> PairScorer:
     Raises:
         ScorerError: No weights file is given and the tag is unknown.
     """
+    from lib_optim.scoring.clip.scorer import PairScorer
+
     model, tag = str(options.get("model") or MODEL), str(options.get("tag") or TAG)
     own = str(options.get("weights", "") or "").strip()
     way = str(options.get("normalise") or _WAYS[0])
     download = bool(options.get("download", False))
     if own:
-        source, half = ClipSource(model, Path(own), Path(models_dir), download), False
+        source, view = ClipSource(model, Path(own), Path(models_dir), download), CROPPED
     else:
         found = tagged(model, tag, _TITLE)
         folder = weights_folder(CLIP_FOLDER if found.shared else _ID, options, Path(models_dir))
-        source, half = ClipSource(found.model, found.file, folder, download), found.half
-    return PairScorer(_TITLE, source, _SCALE, HALVES if way == "half" or (way == "auto" and half) else CROPPED)
+        source, view = ClipSource(found.model, found.file, folder, download), found.view
+    if way != "auto":
+        mean, std = (HALF, HALF) if way == "half" else (CLIP_MEAN, CLIP_STD)
+        view = dataclasses.replace(view, mean=mean, std=std)
+    return PairScorer(_TITLE, source, _SCALE, view)
 
 
 def check(options: Mapping[str, Any], models_dir: Path, jobs: Sequence[Any]) -> list[tuple[str, str]]:

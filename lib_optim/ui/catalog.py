@@ -284,6 +284,7 @@ def _scorer_json(row: ScorerRow) -> dict[str, Any]:
         "reads_prompt": row.reads_prompt,
         "licence": row.licence,
         "memory": row.memory,
-        "weights": [{"name": weight.name, "bytes": weight.bytes} for weight in row.weights],
+        "range": row.raw_range or f"{row.typical[0]:g} … {row.typical[1]:g}",
+        "weights": [{"name": weight.name, "bytes": weight.bytes, "url": weight.url} for weight in row.weights],
         "options": options,
     }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from lib_optim.plan.errors import ScorerError
@@ -12,6 +13,7 @@ from lib_optim.scoring import openclip
 from lib_optim.scoring.clip.scorer import PairScorer
 from lib_optim.scoring.clip.sources import OPENAI_L14
 from lib_optim.scoring.clip.tags import _HUB, MODEL, TAG, tagged
+from lib_optim.scoring.clip.views import CROPPED, HALF, View
 from lib_optim.scoring.clipscore import ROW, build
 from lib_optim.scoring.openclip import load_open_clip, model_problem
 from lib_optim.scoring.pixels import CLIP_MEAN, clip_pixels
@@ -136,7 +138,7 @@ def test_every_tag_of_open_clip_is_known() -> None:
     assert tagged("ViT-L-14", "openai", "x").file == tagged("ViT-L-14-quickgelu", "openai", "x").file == OPENAI_L14.file
     assert tagged("ViT-L-14", "openai", "x").model == "ViT-L-14-quickgelu"
     half = tagged("ViT-L-14", "laion2b_s32b_b82k", "x")
-    assert half.half
+    assert half.view == View(mean=HALF, std=HALF)
     assert half.file.name == "ViT-L-14-laion2b_s32b_b82k.bin"
     assert half.file.url == (
         "https://huggingface.co/laion/CLIP-ViT-L-14-laion2B-s32B-b82K/resolve/main/open_clip_pytorch_model.bin"
@@ -157,7 +159,7 @@ def test_every_tag_of_open_clip_is_known() -> None:
                     tagged(model, tag, "x")
                 away += 1
     assert there > 30
-    assert away > 10
+    assert away > 10 or there > 80  # open_clip 3.x has all of them at Hugging Face
     with pytest.raises(ScorerError, match=r"knows no download 'x' for ViT-B-32 \(it knows .*laion2b_s34b_b79k"):
         tagged("ViT-B-32", "x", "CLIPScore")
 
@@ -169,14 +171,22 @@ def test_pictures_that_a_tag_wants_otherwise_are_refused(monkeypatch: pytest.Mon
         tagged("ViT-B-32", "odd", "CLIPScore")
 
 
-def test_a_tag_brings_its_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lib_optim.scoring.clip.views import CROPPED, HALVES
+def test_a_tag_that_squashes_pictures_sees_all_of_them(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = {"hf_hub": "a/b/", "interpolation": "bicubic", "resize_mode": "squash"}
+    monkeypatch.setitem(load_open_clip().pretrained._PRETRAINED["ViT-B-32"], "odd", entry)
+    view = tagged("ViT-B-32", "odd", "x").view
+    wide = scene(160, 64, seed=3)
+    squashed = torch.from_numpy(clip_pixels(wide.resize((64, 64), Image.Resampling.BICUBIC), 64, "x"))
+    assert torch.equal(view.pixels(wide, 64, "x"), squashed)
+    assert not torch.equal(CROPPED.pixels(wide, 64, "x"), squashed)
 
+
+def test_a_tag_brings_its_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"model": "ViT-L-14", "tag": "laion2b_s32b_b82k"}
-    assert build(options, Path())._view == HALVES
+    assert build(options, Path())._view == View(mean=HALF, std=HALF)
     assert build({**options, "normalise": "clip"}, Path())._view == CROPPED
     assert build({}, Path())._view == CROPPED
-    assert build({"normalise": "half"}, Path())._view == HALVES
+    assert build({"normalise": "half"}, Path())._view == View(mean=HALF, std=HALF)
 
 
 @pytest.mark.slow

@@ -11,7 +11,6 @@ from typing import Any
 
 from lib_optim.scoring.base import ScorerRow, WeightFile
 from lib_optim.scoring.clip.head_rows import HEAD_OPTIONS, head_build, head_check
-from lib_optim.scoring.clip.heads import CITY
 from lib_optim.scoring.clip.sources import OPENAI_L14_336, Published
 
 __all__ = ["ROW", "WEIGHTS"]
@@ -46,6 +45,6 @@ ROW = ScorerRow(
     packages=("open_clip",),
     batches=True,
     options=HEAD_OPTIONS,
-    build=head_build(_ID, _TITLE, CITY, _choose, _SAFE),
+    build=head_build(_ID, _TITLE, "CITY", _choose, _SAFE),
     check=head_check(_ID, _TITLE, _choose),
 )

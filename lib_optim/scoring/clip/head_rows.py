@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib_optim.scoring.base import OptionRow, OptionsCheck, WeightFile
-from lib_optim.scoring.clip.scorer import HeadFile, HeadKind, HeadScorer
 from lib_optim.scoring.clip.sources import DOWNLOAD, FOLDER, ClipSource, Published, chosen_file, file_problems
 from lib_optim.scoring.weights import weights_folder
+
+if TYPE_CHECKING:
+    from lib_optim.scoring.clip.scorer import HeadScorer
 
 __all__ = ["CLIP_FOLDER", "HEAD_OPTIONS", "head_build", "head_check"]
 
@@ -25,19 +27,22 @@ Choose = Callable[[Mapping[str, Any]], tuple[WeightFile, Published]]
 
 
 def head_build(
-    scorer: str, title: str, kind: HeadKind, choose: Choose, safe: str
+    scorer: str, title: str, kind: str, choose: Choose, safe: str
 ) -> Callable[[Mapping[str, Any], Any], HeadScorer]:
     """Return the `build` of a row; its options are `HEAD_OPTIONS` and what `choose` reads.
 
     Args:
         scorer: Its id, and the folder of its head among the models.
         title: As shown.
-        kind: Of the head.
+        kind: Name of its `HeadKind` in `heads`; these are read when first wanted, while a WebUI's start reads all rows.
         choose: See `Choose`. Raises ScorerError.
         safe: Which file to take if a pickle is given.
     """
 
     def build(options: Mapping[str, Any], models_dir: Any) -> HeadScorer:
+        from lib_optim.scoring.clip import heads
+        from lib_optim.scoring.clip.scorer import HeadFile, HeadScorer
+
         head, clip = choose(options)
         download = bool(options.get("download", False))
         source = ClipSource(
@@ -47,7 +52,9 @@ def head_build(
             download,
         )
         folder = weights_folder(scorer, options, Path(models_dir))
-        return HeadScorer(title, source, kind, HeadFile(chosen_file("weights", options, head), folder, download, safe))
+        return HeadScorer(
+            title, source, getattr(heads, kind), HeadFile(chosen_file("weights", options, head), folder, download, safe)
+        )
 
     return build
 

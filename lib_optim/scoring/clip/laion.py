@@ -13,7 +13,6 @@ from typing import Any
 
 from lib_optim.scoring.base import OptionRow, ScorerRow, WeightFile
 from lib_optim.scoring.clip.head_rows import HEAD_OPTIONS, head_build, head_check
-from lib_optim.scoring.clip.heads import LINEAR, MLP
 from lib_optim.scoring.clip.sources import OPENAI_B16, OPENAI_B32, OPENAI_L14, Published
 
 __all__ = ["CHAD", "ROWS", "V1", "V2"]
@@ -119,7 +118,7 @@ ROWS = (
             OptionRow("clip", "Which of the three CLIP models", "choice", _DEFAULT_V1, choices=tuple(V1)),
             *HEAD_OPTIONS,
         ),
-        build=head_build("laion1", "LAION aesthetic v1", LINEAR, _choose_v1, _SAFE_V1),
+        build=head_build("laion1", "LAION aesthetic v1", "LINEAR", _choose_v1, _SAFE_V1),
         check=head_check("laion1", "LAION aesthetic v1", _choose_v1),
     ),
     ScorerRow(
@@ -139,7 +138,7 @@ ROWS = (
             OptionRow("head", "Which of the three published heads", "choice", _DEFAULT_V2, choices=tuple(V2)),
             *HEAD_OPTIONS,
         ),
-        build=head_build("laion2", "LAION aesthetic v2", MLP, _choose_v2, _SAFE_V2),
+        build=head_build("laion2", "LAION aesthetic v2", "MLP", _choose_v2, _SAFE_V2),
         check=head_check("laion2", "LAION aesthetic v2", _choose_v2),
     ),
     ScorerRow(
@@ -156,7 +155,7 @@ ROWS = (
         packages=("open_clip",),
         batches=True,
         options=HEAD_OPTIONS,
-        build=head_build("chad", "Chad", MLP, _choose_chad, _SAFE_CHAD),
+        build=head_build("chad", "Chad", "MLP", _choose_chad, _SAFE_CHAD),
         check=head_check("chad", "Chad", _choose_chad),
     ),
 )

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib_optim.scoring.base import OptionRow, ScorerRow, WeightFile
-from lib_optim.scoring.clip.scorer import PairScorer
 from lib_optim.scoring.clip.sources import DOWNLOAD, FOLDER, ClipSource, chosen_file, file_problems
 from lib_optim.scoring.weights import weights_folder
+
+if TYPE_CHECKING:
+    from lib_optim.scoring.clip.scorer import PairScorer
 
 __all__ = ["ROW", "WEIGHTS", "build", "check"]
 
@@ -33,6 +35,8 @@ WEIGHTS = WeightFile(
 
 def build(options: Mapping[str, Any], models_dir: Any) -> PairScorer:
     """Return the scorer for the options ``weights``, ``folder`` and ``download``."""
+    from lib_optim.scoring.clip.scorer import PairScorer  # not before it is wanted: a WebUI's start reads all rows
+
     source = ClipSource(
         _MODEL,
         chosen_file("weights", options, WEIGHTS),

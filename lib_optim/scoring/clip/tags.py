@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from lib_optim.plan.errors import ScorerError
 from lib_optim.scoring.base import WeightFile
 from lib_optim.scoring.clip.sources import OPENAI_B16, OPENAI_B32, OPENAI_L14, OPENAI_L14_336
-from lib_optim.scoring.pixels import CLIP_MEAN
+from lib_optim.scoring.clip.views import CROPPED, View
+from lib_optim.scoring.pixels import CLIP_MEAN, CLIP_STD
 
 __all__ = ["MODEL", "TAG", "Tagged", "tagged"]
 
@@ -21,6 +22,7 @@ _HUB = {
     ("ViT-H-14", "laion2b_s32b_b79k"): ("laion/CLIP-ViT-H-14-laion2B-s32B-b79K", 3_945_000_000),
 }
 _OPENAI = {row.model.removesuffix(_QUICK): row for row in (OPENAI_B32, OPENAI_B16, OPENAI_L14, OPENAI_L14_336)}
+_FITS = {"shortest": "crop", "squash": "squash"}
 _FILE = "open_clip_pytorch_model.bin"
 
 
@@ -32,13 +34,13 @@ class Tagged:
         model: open_clip's name, with ``-quickgelu`` where the weights were trained so.
         file: Its weights.
         shared: Whether they lie in the folder of the CLIPs below heads, rather than in the scorer's own.
-        half: Whether they were trained with mean and standard deviation .5 instead of CLIP's.
+        view: How they were trained to see pictures.
     """
 
     model: str
     file: WeightFile
     shared: bool = False
-    half: bool = False
+    view: View = CROPPED
 
 
 def tagged(model: str, tag: str, title: str) -> Tagged:
@@ -82,13 +84,15 @@ def _listed(model: str, tag: str, title: str) -> Tagged:
             f"{title}: the weights '{tag}' of {model} are not at huggingface.co; get {entry.get('url')} yourself and "
             "choose it as the weights file."
         )
-    way = entry.get("interpolation") or "bicubic", entry.get("resize_mode") or "shortest"
-    if way != ("bicubic", "shortest"):
+    smoothing, fit = entry.get("interpolation") or "bicubic", _FITS.get(entry.get("resize_mode") or "shortest")
+    if smoothing != "bicubic" or fit is None:
         raise ScorerError(
-            f"{title}: {model} with {tag} wants its pictures resized another way ({', '.join(way)}) than Optim does "
-            "it; choose other weights."
+            f"{title}: {model} with {tag} wants its pictures resized another way ({smoothing}, "
+            f"{entry.get('resize_mode')}) than Optim does it; choose other weights."
         )
     file = _row(model, tag, place if place.count("/") > 1 else f"{place}/{_FILE}", 0)
     if (quick or entry.get("quick_gelu")) and not name.endswith(_QUICK):
         name += _QUICK
-    return Tagged(name, file, half=entry.get("mean") not in (None, CLIP_MEAN))
+    return Tagged(
+        name, file, view=View(fit, tuple(entry.get("mean") or CLIP_MEAN), tuple(entry.get("std") or CLIP_STD))
+    )

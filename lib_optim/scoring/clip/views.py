@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.scoring.pixels import CLIP_MEAN, CLIP_STD, clip_pixels, rgb
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
-__all__ = ["CROPPED", "HALVES", "PADDED", "View", "padded_pixels"]
+__all__ = ["CROPPED", "HALF", "PADDED", "View", "padded_pixels"]
 
-_HALF = (0.5, 0.5, 0.5)
+HALF = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,13 @@ class View:
     """What happens to a picture before the network.
 
     Attributes:
-        whole: True fits the longer side and fills up with black; False fits the shorter side and crops the centre.
+        fit: ``crop`` fits the shorter side and cuts the centre out, as CLIP does; ``whole`` fits the longer side and
+            fills up with black; ``squash`` fits both, whatever becomes of the proportions.
         mean: Per channel, subtracted.
         std: Per channel, divided by.
     """
 
-    whole: bool = False
+    fit: str = "crop"
     mean: tuple[float, float, float] = CLIP_MEAN
     std: tuple[float, float, float] = CLIP_STD
 
@@ -41,14 +42,15 @@ class View:
         """
         import torch
 
-        if self.whole:
+        if self.fit == "whole":
             return padded_pixels(image, size, label, self.mean, self.std)
+        if self.fit == "squash":
+            image = rgb(image, label).resize((size, size), Image.Resampling.BICUBIC)
         return torch.from_numpy(clip_pixels(image, size, label, self.mean, self.std))
 
 
 CROPPED = View()
-PADDED = View(whole=True)
-HALVES = View(mean=_HALF, std=_HALF)
+PADDED = View("whole")
 
 
 def padded_pixels(

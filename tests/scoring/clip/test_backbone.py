@@ -15,7 +15,7 @@ from lib_optim.plan.errors import ScorerError
 from lib_optim.scoring.clip import backbone as backbone_module
 from lib_optim.scoring.clip.backbone import borrow, loaded_backbones
 from lib_optim.scoring.clip.sources import ClipSource
-from lib_optim.scoring.clip.views import CROPPED, HALVES, PADDED
+from lib_optim.scoring.clip.views import CROPPED, HALF, PADDED, View
 from lib_optim.scoring.registry import scorer_row
 from tests.scoring.clip.head_files import linear_shapes, mlp_shapes
 from tests.scoring.pictures import scene
@@ -156,7 +156,7 @@ def test_pictures_are_told_apart_by_what_they_show(source: ClipSource, monkeypat
     # The same bytes in another shape, and the same picture seen in another way.
     tall, wide = Image.new("RGB", (32, 64), "red"), Image.new("RGB", (64, 32), "red")
     assert not torch.equal(*backbone.images([tall, wide], ["x"] * 2, PADDED))
-    backbone.images([image], ["x"], HALVES)
+    backbone.images([image], ["x"], View(mean=HALF, std=HALF))
     assert seen == [1] * 6
     lease.end()
 

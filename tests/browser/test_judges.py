@@ -1,0 +1,38 @@
+"""What the tab says of each judge, in a real browser."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from playwright.sync_api import expect
+
+from lib_optim.scoring.registry import scorer_row, scorer_rows
+from tests.browser.conftest import NewPage
+
+pytestmark = [pytest.mark.ui, pytest.mark.browser]
+
+
+def test_every_judge_says_what_fools_it_its_range_size_licence_and_source(new_page: NewPage, address: str) -> None:
+    page = new_page(address, height=1400)
+    page.click("#optim_judges_card > summary")
+    about = page.locator("#optim_judges .optim-about")
+    expect(about).to_have_count(len([row for row in scorer_rows() if not row.id.startswith("own-")]))
+    for name in ("waifu", "technical"):
+        row = scorer_row(name)
+        judge = page.locator(f"#optim_judges .optim-about[data-judge={name}]")
+        expect(judge.get_by_text(row.fooled_by)).not_to_be_visible()
+        judge.locator("summary").click()
+        expect(judge.get_by_text(row.fooled_by)).to_be_visible()
+        for text in (row.raw_range, row.licence):
+            expect(judge).to_contain_text(text)
+        links = judge.locator("a")
+        assert [link.get_attribute("href") for link in links.all()] == [file.url for file in row.weights]
+    expect(page.locator(".optim-about[data-judge=waifu] summary")).to_have_text(
+        "About this judge; needs 1.7 GB of weights"
+    )
+    expect(page.locator(".optim-about[data-judge=technical] summary")).to_have_text("About this judge")
+    page.click("#optim_judges input[value=laion1]")
+    expect(page.locator("#optim_option_laion1_clip")).to_have_value("ViT-L-14")
+    if os.environ.get("OPTIM_SHOT"):
+        page.locator("#optim_judges_card").screenshot(path=os.environ["OPTIM_SHOT"])
