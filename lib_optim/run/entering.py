@@ -11,6 +11,7 @@ from lib_optim.plan.records import ImageRecord, Score, Trial
 from lib_optim.plan.scorers import MANUAL, ScorerSpec, by_hand
 from lib_optim.run.passes import RunPass
 from lib_optim.scoring.prompts import scoring_text
+from lib_optim.scoring.registry import scorer_row
 from lib_optim.search.stopping import rescored_origin
 
 __all__ = ["entered", "entrants", "untried_start"]
@@ -70,5 +71,8 @@ def untried_start(run_pass: RunPass, trials: Mapping[int, Trial]) -> Trial | Non
 
 
 def _same_judge(a: ScorerSpec, b: ScorerSpec) -> bool:
-    """Whether both give an image the same raw score: neither weight nor device matters."""
-    return a.key == b.key and dict(a.options) == dict(b.options)
+    """Whether both give an image the same raw score: neither weight nor device matters.
+
+    One that compares images with each other does not: they may have other company now.
+    """
+    return a.key == b.key and dict(a.options) == dict(b.options) and not scorer_row(a.id).across

@@ -10,6 +10,7 @@ from lib_optim.plan.records import Trial
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.plan.space import Space
 from lib_optim.run.check import Resolved
+from lib_optim.scoring.registry import scorer_row
 
 __all__ = ["refuse_changed_space", "same_judges", "same_models", "translated"]
 
@@ -26,9 +27,13 @@ def same_models(parent: Resolved, fork: Resolved) -> bool:
 
 
 def same_judges(before: Sequence[ScorerSpec], now: Sequence[ScorerSpec]) -> frozenset[str]:
-    """Return the judges whose raw scores stand: same options. Weights and devices do not change them."""
+    """Return the judges whose raw scores stand: same options. Weights and devices do not change them.
+
+    Those that compare images with each other are not among them: the images may have other company now.
+    """
     options = {spec.key: dict(spec.options) for spec in before}
-    return frozenset(spec.key for spec in now if options.get(spec.key) == dict(spec.options))
+    same = [spec for spec in now if options.get(spec.key) == dict(spec.options)]
+    return frozenset(spec.key for spec in same if not scorer_row(spec.id).across)
 
 
 def refuse_changed_space(name: str, trials: Iterable[Trial], space: Space) -> None:

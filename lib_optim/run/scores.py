@@ -87,7 +87,12 @@ class ScoreBook:
         """Take note of a trial, before its first image."""
         with self._guard:
             self._pass_of[trial.number] = self._passes.of(trial)
-            self._kept.pop(trial.number, None)
+            for number in [n for n in self._kept if n == trial.number or self._ended(n)]:
+                del self._kept[number]
+
+    def _ended(self, trial: int) -> bool:
+        known = self._view.trial(trial)
+        return known is not None and known.state not in ("running", "waiting")
 
     def load(self, trial: int) -> None:
         """Take over what the store knows of a trial."""

@@ -79,8 +79,7 @@ def builder(title: str, alike: bool) -> Callable[..., AcrossScorer]:
     """Return the `build` of a row: options ``by`` and ``folder``."""
 
     def build(options: Mapping[str, Any], models_dir: Any) -> AcrossScorer:
-        del models_dir
-        return AcrossScorer(title, alike, likeness_by(*_way(options, title)))
+        return AcrossScorer(title, alike, likeness_by(*_way(options, title), Path(models_dir)))
 
     return build
 
@@ -89,14 +88,13 @@ def checker(title: str) -> OptionsCheck:
     """Return the `check` of a row: payloads that make too few images to compare, and missing weights."""
 
     def check(options: Mapping[str, Any], models_dir: Path, jobs: Sequence[ImageJob]) -> list[tuple[str, str]]:
-        del models_dir
         counts = Counter(job.payload.name for job in jobs if job.payload.score_weight > 0)
         sentence = (
             "The payload '{}' makes one image, and {} compares several; set its images to 2 or more, or its score "
             "weight to 0."
         )
         few = [("images", sentence.format(name, title)) for name, count in counts.items() if count < 2]
-        return few + likeness_problems(*_way(options, title))
+        return few + likeness_problems(*_way(options, title), models_dir)
 
     return check
 

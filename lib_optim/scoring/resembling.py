@@ -94,10 +94,11 @@ def build(options: Mapping[str, Any], models_dir: Any) -> Scorer:
     if way == PIXELS:
         return pixels
     reference = Path(str(options["reference"]).strip())
-    return ResemblingScorer(reference, likeness_by(way, _TITLE, str(options.get("folder") or "")))
+    return ResemblingScorer(reference, likeness_by(way, _TITLE, str(options.get("folder") or ""), Path(models_dir)))
 
 
 def check(options: Mapping[str, Any], models_dir: Path, jobs: Sequence[ImageJob]) -> list[tuple[str, str]]:
     """Return what is wrong with references and weights, for the plan check."""
     found = similarity.check(options, models_dir, jobs)
-    return found + likeness_problems(str(options.get("by") or PIXELS), _TITLE, str(options.get("folder") or ""))
+    way, folder = str(options.get("by") or PIXELS), str(options.get("folder") or "")
+    return found + likeness_problems(way, _TITLE, folder, models_dir)

@@ -152,6 +152,8 @@ def _row(path: Path, module: types.ModuleType) -> ScorerRow:
         options=options,
         build=build,
         devices=devices,
+        batches=True,
+        across=_constant(module, "ACROSS", bool, False),
     )
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from lib_optim.plan.run_plan import Budget
+from lib_optim.plan.errors import HostError
+from lib_optim.plan.records import Trial
+from lib_optim.plan.run_plan import Budget, PassSpec
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.run.results import read_image
+from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
 from lib_optim.scoring.registry import scorer_row
 from lib_optim.scoring.user_scorers import SCORERS_FOLDER, load_user_scorers
@@ -48,6 +51,45 @@ def test_an_interrupted_comparison_is_made_again_with_all_its_images(rig: Rig) -
     rig.end()
     assert {(s.trial, s.image, s.scorer): s.raw for s in rig.stored().scores} == before
     assert rig.states() == ["complete", "complete"]
+
+
+def test_in_a_pass_of_other_company_they_are_compared_anew(rig: Rig) -> None:
+    second = PassSpec("fewer", payloads=(payload("fox", n_iter=2),), budget=Budget(1))
+    plan = rig.plan(payloads=(payload("fox", n_iter=3),), scorers=SPECS, passes=(second,), budget=Budget(1))
+    rig.run(plan)
+    raw = {(s.trial, s.image, s.scorer): s.raw for s in rig.stored().scores}
+    first, entered = raw[0, 0, "consistency"], [raw[1, i, "consistency"] for i in (0, 1)]
+    assert entered == consistency(rig, [0, 1], 1)
+    assert entered[0] != first
+    assert [raw[1, i, "technical"] for i in (0, 1)] == [raw[0, i, "technical"] for i in (0, 1)], "these stand"
+
+
+def test_images_of_a_trial_that_failed_half_way_are_let_go(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second image of trial 0 cannot be made, so that nothing is ever compared with the first."""
+    generate = rig.host.generate
+    calls: list[int] = []
+
+    def broken(*args: object, **more: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise HostError("The sampler broke.")
+        return generate(*args, **more)
+
+    monkeypatch.setattr(rig.host, "generate", broken)
+    kept: list[set[int]] = []
+    begin = ScoreBook.begin
+
+    def watched(book: ScoreBook, trial: Trial) -> None:
+        begin(book, trial)
+        kept.append(set(book._kept))
+
+    monkeypatch.setattr(ScoreBook, "begin", watched)
+    rig.manager.start(rig.plan(payloads=(payload("fox", n_iter=2),), scorers=SPECS, budget=Budget(3)))
+    rig.end(errors=None)
+    assert rig.states().count("failed") == 1
+    assert rig.states().count("complete") >= 1
+    assert kept
+    assert all(not numbers for numbers in kept)
 
 
 @pytest.fixture

@@ -16,11 +16,14 @@ from lib_optim.plan.errors import ScorerError
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.scoring.base import ImageContext
 from lib_optim.scoring.check import scorer_problems
+from lib_optim.scoring.clip.backbone import loaded_backbones
 from lib_optim.scoring.likeness import WAYS, likeness_by
 from lib_optim.scoring.lpips import TRUNKS, Lpips, head_names
 from lib_optim.scoring.lpips_files import LPIPS_FILES
+from lib_optim.scoring.pixels import clip_pixels
 from lib_optim.scoring.registry import scorer_row
 from tests.scoring.pictures import scene
+from tests.scoring.small_models import save_transformers_clip, shrink_clips
 from tests.scoring.test_vit import dinov2
 
 ALEX = [(3, 64, 11, 4, 2), (64, 192, 5, 1, 2), (192, 384, 3, 1, 1), (384, 256, 3, 1, 1), (256, 256, 3, 1, 1)]
@@ -103,7 +106,7 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
 
 
 def test_equal_pictures_are_alike_and_damage_tells(way: tuple[str, Path]) -> None:
-    likeness = likeness_by(way[0], "Test", str(way[1]))
+    likeness = likeness_by(way[0], "Test", str(way[1]), Path())
     likeness.load("cpu")
     image = scene(96)
     look = [likeness.look(i, "") for i in (image, image, image.filter(ImageFilter.GaussianBlur(4)), scene(96, seed=5))]
@@ -120,7 +123,7 @@ def test_equal_pictures_are_alike_and_damage_tells(way: tuple[str, Path]) -> Non
 
 def test_the_embedding_is_transformers_own(tmp_path: Path) -> None:
     original = dinov2(tmp_path)
-    likeness = likeness_by("embedding", "Test", str(tmp_path))
+    likeness = likeness_by("embedding", "Test", str(tmp_path), Path())
     likeness.load("cpu")
     images = [scene(60, 50, seed=s) for s in range(2)]
     processor = transformers.AutoImageProcessor.from_pretrained(tmp_path)
@@ -133,7 +136,7 @@ def test_the_embedding_is_transformers_own(tmp_path: Path) -> None:
 def test_scorers_compare_with_them(way: tuple[str, Path], tmp_path: Path) -> None:
     options = {"by": way[0], "folder": str(way[1])}
     images = [scene(64, seed=s) for s in range(3)]
-    likeness = likeness_by(way[0], "Test", str(way[1]))
+    likeness = likeness_by(way[0], "Test", str(way[1]), Path())
     likeness.load("cpu")
     look = [likeness.look(i, "") for i in images]
     pairs = [likeness.alike(a, b) for a, b in itertools.combinations(look, 2)]
@@ -156,6 +159,34 @@ def test_scorers_compare_with_them(way: tuple[str, Path], tmp_path: Path) -> Non
     assert scores == [scorer.score([i], [""], [c])[0] for i, c in zip(images, contexts, strict=True)]
 
 
+def test_clip_is_shared_with_the_other_scorers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink_clips(monkeypatch)
+    (tmp_path / "clip").mkdir()
+    spec = ScorerSpec("consistency", options={"by": "clip"})
+    (problem,) = scorer_problems(spec, tmp_path)
+    assert "clip-vit-large-patch14.safetensors, which is not in" in problem.sentence
+    with pytest.raises(ScorerError) as caught:
+        scorer_row("consistency").build(spec.options, tmp_path).load("cpu")
+    assert str(caught.value) == problem.sentence
+    original = save_transformers_clip(tmp_path / "clip" / "clip-vit-large-patch14.safetensors")
+    assert scorer_problems(spec, tmp_path) == []
+    images = [scene(70, 64, seed=s) for s in range(3)]
+    scorers = [scorer_row(name).build(spec.options, tmp_path) for name in ("consistency", "diversity")]
+    for scorer in scorers:
+        scorer.load("cpu")
+    assert [users for _, _, users in loaded_backbones()] == [2]
+    with torch.inference_mode():
+        pixels = torch.stack([torch.from_numpy(clip_pixels(image, 64, "")) for image in images])
+        seen = torch.nn.functional.normalize(original.get_image_features(pixels).double(), dim=1)
+    expected = (seen @ seen.T).sum(dim=1).sub(1).div(2).tolist()
+    assert scorers[0].score(images, [""] * 3) == pytest.approx(expected, abs=1e-5)
+    assert scorers[1].score(images, [""] * 3) == pytest.approx([1 - v for v in expected], abs=1e-5)
+    for scorer in scorers:
+        scorer.unload()
+        scorer.unload()
+    assert loaded_backbones() == []
+
+
 def test_similarity_by_simple_features(tmp_path: Path) -> None:
     scene(64).save(tmp_path / "r.png")
     scorer = scorer_row("similarity").build({"reference": str(tmp_path / "r.png"), "by": "simple"}, tmp_path)
@@ -174,7 +205,7 @@ def test_missing_and_wrong_weights(tmp_path: Path) -> None:
         reference = {"reference": str(tmp_path)} if name == "similarity" else {}
         if reference:
             Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
-        for by in WAYS[1:]:
+        for by in WAYS[2:]:
             spec = ScorerSpec(name, options={"by": by, **reference})
             (problem,) = scorer_problems(spec, tmp_path)
             assert f"by {by} needs weights; set the option 'folder'" in problem.sentence
@@ -185,13 +216,13 @@ def test_missing_and_wrong_weights(tmp_path: Path) -> None:
             with pytest.raises(ScorerError) as caught:
                 scorer_row(name).build(spec.options, tmp_path).load("cpu")
             assert str(caught.value) == told[0]
-    with pytest.raises(ScorerError, match="compares by simple, embedding, lpips, not by 'taste'"):
+    with pytest.raises(ScorerError, match="compares by simple, clip, embedding, lpips, not by 'taste'"):
         scorer_row("consistency").build({"by": "taste"}, tmp_path)
     files(tmp_path)
     trunk, head = (tmp_path / name for name in LPIPS_FILES["alex"])
     tensors = torch.load(head, weights_only=True)
     torch.save({**tensors, "lin5.model.1.weight": torch.zeros(1, 512, 1, 1)}, head)
-    likeness = likeness_by("lpips", "Test", str(tmp_path))
+    likeness = likeness_by("lpips", "Test", str(tmp_path), Path())
     with pytest.raises(ScorerError, match=r"has the unknown 'weights\.5'"):
         likeness.load("cpu")
     trunk.write_bytes(b"none")

@@ -140,6 +140,7 @@ def test_a_plan_with_one_is_checked_and_judged_through_the_worker(folder: Path) 
         (WIDTHS + "TYPICAL = (0, float('nan'))", "two different numbers"),
         (WIDTHS + "TITLE = 3", "TITLE must be a text, not 3."),
         (WIDTHS + "READS_PROMPT = 'no'", "READS_PROMPT must be True or False, not 'no'."),
+        (WIDTHS + "ACROSS = 1", "ACROSS must be True or False, not 1."),
         (WIDTHS + "DEVICES = ('tpu',)", "DEVICES must name 'cpu', 'cuda' or both"),
         (WIDTHS + "raise SystemExit(1)", "mine.py cannot be used: SystemExit: 1 (line 3)."),
         ("\x00", "mine.py cannot be used"),
@@ -248,6 +249,21 @@ def test_prompts_and_contexts_arrive(folder: Path) -> None:
     scorer = built(folder, text)
     assert scorer.score([scene(8)] * 2, ["", "cat"], [ImageContext("p", 5, 0), ImageContext("p", 9, 1)]) == [5.0, 12.0]
     assert scorer_row("own-mine").options == ()
+
+
+def test_one_that_compares_gets_a_whole_payload(folder: Path) -> None:
+    text = "ACROSS = True\ndef score(images, prompts):\n    return [i.width - images[0].width for i in images]\n"
+    load(folder, text)
+    got: list[Any] = []
+    worker = ScoringWorker([ScorerSpec("own-mine")], folder, lambda *s: got.append(s), lambda *e: got.append(e))
+    assert worker.comparing == {"own-mine"}
+    group = [(i, scene(8 + i), "", ImageContext("p", i, i)) for i in range(3)]
+    for i, image, prompt, context in group:
+        worker.submit(0, i, image, prompt, context)
+    worker.submit_together(0, group)
+    assert worker.drain(20)
+    worker.close()
+    assert got == [(0, i, "own-mine", float(i)) for i in range(3)]
 
 
 def test_a_changed_file_is_read_again_and_one_that_is_gone_goes(folder: Path) -> None:
