@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.images_needed import Course, images_to, search, table
+from benchmarks.images_needed import Course, images_to, recorded, search, table
 
 RANDOM = Course("groups", 0, "random", "random", 4, 3, (0.5, 0.4, 0.4), 0.45, 0.41, 0.46, 1.0)
 
@@ -27,6 +27,12 @@ def test_the_table_measures_each_sampler_by_where_random_ended() -> None:
     assert "| groups (4), 0 | 0.450 | tpe | 0.410 | not in 9 | 0.420 |" in text
     assert "| groups (4), 0 | 0.450 | auto (gp) | 0.100 | 3 | 0.120 |" in text
     assert "groups (4), 1" not in text
+
+
+def test_the_table_in_the_guide_is_that_of_the_recorded_runs() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    runs = recorded(docs / "images-needed.json")
+    assert f"\n{table(runs)}\n" in (docs / "search.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
