@@ -61,6 +61,7 @@ class Course:
         fresh: The winner's distance on seeds that no run saw.
         fresh_best_preset: The distance there of the preset that was best on the seeds of the run, by score.
         seconds: Of the whole run.
+        scores: After each trial the best so far: the similarity that the search sees, 1 for equal images.
     """
 
     space: str
@@ -74,6 +75,7 @@ class Course:
     fresh: float
     fresh_best_preset: float
     seconds: float
+    scores: tuple[float, ...] = ()
 
 
 def images_to(run: Course, least: float) -> int | None:
@@ -104,7 +106,7 @@ def search(work: Path, space: str, seed: int, sampler: str, trials: int) -> Cour
     best = manager.view.best
     assert best is not None, manager.view.sentence
     manager.close()
-    distances, first, used = _distances(folder, work / "references")
+    distances, first, used, scores = _distances(folder, work / "references")
     with contextlib.closing(Store(folder.database)) as store:
         tried = [trial for trial in store.trials() if trial.origin.startswith("preset")]
     best_preset = max(tried, key=lambda trial: trial.value or 0.0)
@@ -113,6 +115,7 @@ def search(work: Path, space: str, seed: int, sampler: str, trials: int) -> Cour
     return Course(
         space, seed, sampler, used, len(hidden), len(resolved.jobs), tuple(round(d, 5) for d in distances),
         round(first, 5), round(fresh[0], 5), round(fresh[1], 5), round(seconds, 1),
+        tuple(round(score, 5) for score in scores),
     )  # fmt: skip
 
 
@@ -120,7 +123,9 @@ def recorded(path: Path) -> list[Course]:
     """Read the runs of a file that `main` wrote, in the order of space and seed."""
     rows = json.loads(path.read_text(encoding="utf-8"))["runs"]
     bare = ({name: value for name, value in row.items() if name != "commit"} for row in rows)
-    runs = [Course(**{**row, "distances": tuple(row["distances"])}) for row in bare]
+    runs = [
+        Course(**{**row, "distances": tuple(row["distances"]), "scores": tuple(row.get("scores", ()))}) for row in bare
+    ]
     return sorted(runs, key=lambda run: (SPACES.index(run.space), run.seed))
 
 
@@ -158,11 +163,11 @@ def _hide(space: str, seed: int, names: Sequence[str], presets: Sequence[Mapping
             return hidden
 
 
-def _distances(folder: RunFolder, references: Path) -> tuple[list[float], float, str]:
-    """Return the distance of the best after each trial, the least one of a preset, and who proposed the rest."""
+def _distances(folder: RunFolder, references: Path) -> tuple[list[float], float, str, list[float]]:
+    """Return the distance of the best after each trial, the least of a preset, who proposed, and the best scores."""
     with contextlib.closing(Store(folder.database)) as store:
         trials, images = store.trials(), store.images()
-    found, least, best = [], 1.0, (-np.inf, 1.0)
+    found, scores, least, best = [], [], 1.0, (-np.inf, 1.0)
     for trial in trials:
         pairs = [
             (_pixels(folder.path / image.file), _pixels(references / f"{image.payload}-{image.seed}.png"))
@@ -174,7 +179,8 @@ def _distances(folder: RunFolder, references: Path) -> tuple[list[float], float,
         least = min(least, away) if trial.origin.startswith("preset") else least
         best = max(best, (trial.value, away))
         found.append(best[1])
-    return found, least, trials[-1].origin.removeprefix("sampler: ")
+        scores.append(best[0])
+    return found, least, trials[-1].origin.removeprefix("sampler: "), scores
 
 
 def _pixels(path: Path) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.images_needed import Course, images_to, search, table
+from benchmarks.images_needed import Course, images_to, recorded, search, table
 
 RANDOM = Course("groups", 0, "random", "random", 4, 3, (0.5, 0.4, 0.4), 0.45, 0.41, 0.46, 1.0)
 
@@ -29,9 +29,16 @@ def test_the_table_measures_each_sampler_by_where_random_ended() -> None:
     assert "groups (4), 1" not in text
 
 
+def test_the_table_in_the_guide_is_that_of_the_recorded_runs() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    runs = recorded(docs / "images-needed.json")
+    assert f"\n{table(runs)}\n" in (docs / "search.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_the_distance_of_a_real_run_is_that_of_its_best_trial_so_far(tmp_path: Path) -> None:
     course = search(tmp_path, "groups", 0, "random", 9)
     assert (course.used, course.parameters, len(course.distances)) == ("random", 4, 9)
     assert 0 < course.best_preset <= min(course.distances[:7])
-    assert 0 < course.distances[-1] <= course.distances[0]
+    assert list(course.scores) == sorted(course.scores)
+    assert 0 < course.distances[-1] < 1
