@@ -87,7 +87,7 @@
         const mark = t.number === chosen
           ? svg('path', { d: optim.star(px, py, 9) })
           : svg('circle', { cx: px, cy: py, r: size });
-        if (strength !== null) mark.style.fill = `color-mix(in srgb, var(--optim-accent) ${strength}%, var(--optim-card))`;
+        if (strength !== null && t.number !== chosen) mark.style.fill = `color-mix(in srgb, var(--optim-accent) ${strength}%, var(--optim-card))`;
         if (third && best.has(t.number)) kinds.push('optim-outlined');
         const words = `Trial ${t.number}${t.number === chosen ? ' · your choice' : ''}${verified.includes(t.number) ? ' · verified' : ''} · ${axes.map((name) => `${name} ${optim.number(t.axes[name])}`).join(' · ')}`;
         const say = () => {

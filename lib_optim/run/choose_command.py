@@ -71,9 +71,10 @@ def _table(run: Recorded) -> Iterator[str]:
     for number in sorted(front(points), key=lambda number: -values[number]):
         mark = "chosen" if number == run.chosen else "wins" if number == run.winner else ""
         rows.append((str(number), *(f"{value:.4g}" for value in points[number]), f"{values[number]:.4g}", mark))
-    if run.winner is not None and run.winner not in front(points) and run.winner in points:
+    if run.winner is not None and run.winner in points and run.winner not in front(points):
         beaten = (f"{value:.4g}" for value in points[run.winner])
-        rows.append((str(run.winner), *beaten, f"{values[run.winner]:.4g}", "wins, though others beat it"))
+        mark = f"{'chosen' if run.winner == run.chosen else 'wins'}, though others beat it"
+        rows.append((str(run.winner), *beaten, f"{values[run.winner]:.4g}", mark))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         yield "  ".join(cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)) + f"  {row[-1]}"

@@ -223,6 +223,13 @@ class RunView:
         with self._guard:
             return self._chosen
 
+    @property
+    def front(self) -> tuple[int, ...]:
+        """The trials of the current search that no other one beats on all of its goals; none where there is one."""
+        with self._guard:
+            found = self._front_json()
+            return tuple(found["front"]) if found else ()
+
     def trial(self, number: int) -> Trial | None:
         """Return the record of a trial, or None."""
         with self._guard:

@@ -386,5 +386,6 @@ class RunWorker:
                 made = save_trial(self.context.resolved, best, self.folder, self.context.host, infotext=infotext)
                 self.view.add_saved(str(made.path), made.notes)
                 saved = f" Saved as {made.path.name}."
-        winner = winner_sentence(best, self.history.verdict, self.history.verifies, self.view.chosen)
+        view, history = self.view, self.history
+        winner = winner_sentence(best, history.verdict, history.verifies, view.chosen, len(view.front))
         return f"{why} {winner}{saved}"

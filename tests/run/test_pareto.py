@@ -58,6 +58,8 @@ def test_axes_are_scored_shown_and_tabled(rig: Rig) -> None:
         value = next(t["value"] for t in snapshot["trials"] if t["number"] == number)
         assert value == image_value({"demo": demo, "technical": technical}, JUDGES)
     assert snapshot["best"]["trial"] == max(snapshot["trials"], key=lambda t: t["value"])["number"]
+    count = len(front(found))
+    assert (f"{count} trials are beaten by no other one" in snapshot["sentence"]) == (count > 1)
     with rig.folder_of().trials_csv.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {int(r["trial"]): (float(r["axis:prompt"]), float(r["axis:picture"])) for r in rows} == found
@@ -159,6 +161,20 @@ def test_a_later_pass_starts_from_the_choice_and_may_have_one_objective(rig: Rig
     with rig.folder_of().trials_csv.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert all(bool(row["axis:prompt"]) == (row["pass"] == "1") for row in rows)
+
+
+def test_goals_may_come_in_mid_run(rig: Rig) -> None:
+    plain = tuple(dataclasses.replace(spec, axis="") for spec in JUDGES)
+    rig.manager.start(two_axes(rig, scorers=plain, budget=Budget(20)))
+    rig.until(lambda: rig.states().count("complete") >= 2, "two trials")
+    rig.manager.change(two_axes(rig, budget=Budget(2)))
+    snapshot = rig.end()
+    later = [t for t in snapshot["trials"] if t["pass"] == snapshot["pareto"]["pass"]]
+    again = [t for t in later if t["origin"].startswith("rescored: ")]
+    assert len(again) >= 2
+    assert all(set(t["axes"]) == set(AXES) for t in later)
+    assert not any("axes" in t for t in snapshot["trials"] if t["pass"] == 1)
+    assert {t["number"] for t in later} == set(points(snapshot))
 
 
 def test_the_eyes_can_be_an_axis(rig: Rig) -> None:
