@@ -32,6 +32,8 @@ SECRET = "OPTIM_TEST_SECRET"
 _PASSWORD = "p@ss/w:rd#1%2F?"
 _PACKAGES = {"postgresql": ("psycopg2",), "mysql": ("pymysql",), "grpc": ("grpc", "google.protobuf")}
 _PATIENCE = 60.0
+# Its end, or that of the pipe that the test holds open, is the end of both: a test that is killed leaves no server.
+_WITH_US = '{ "$@"; kill -KILL 0; } & read nothing; kill -KILL 0'
 _PROXY = "import sys, optuna.storages as s; s.run_grpc_proxy_server(s.get_storage(sys.argv[1]), port={port})"
 
 
@@ -52,8 +54,8 @@ class Server:
         """Start it, and wait until it answers."""
         if self._command:
             self._process = subprocess.Popen(
-                self._command, user=self._user, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
+                ["sh", "-c", _WITH_US, "sh", *self._command], user=self._user, stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
             )  # fmt: skip
         limit = time.monotonic() + _PATIENCE
         while True:
@@ -78,6 +80,8 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(_PATIENCE)
+            if self._process.stdin is not None:
+                self._process.stdin.close()
             self._process = None
 
 

@@ -235,7 +235,9 @@ class Store:
             except sqlite3.Error as error:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-                raise StoreError(f"The run's database cannot be written: {error}; is the disk full?") from error
+                locked = "locked" in str(error)
+                why = "another program holds it; close that, and resume the run." if locked else "is the disk full?"
+                raise StoreError(f"The run's database cannot be written: {error}; {why}") from error
 
     def _all(self, query: str, arguments: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         with self._guard:

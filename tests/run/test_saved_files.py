@@ -110,7 +110,10 @@ def test_the_winner_is_saved_as_the_plan_says(rig: Rig) -> None:
     base = rig.models / "broken.safetensors"
     save_file({**tensors, _IDS: torch.arange(77, dtype=torch.float16)[None] + 0.5}, base)
     models = (ModelRef(str(base)), ModelRef(str(rig.models / "demo-b.safetensors")))
-    save = SaveSpec("bf16", pruned=True, vae=str(vae_of(rig, "demo-b")), fix_clip=True)
+    other = {name: tensor / 2 for name, tensor in load_file(vae_of(rig, "demo-a", _VAE)).items()}
+    file = rig.models / "vae" / "half.safetensors"
+    save_file(other, file)
+    save = SaveSpec("bf16", pruned=True, vae=str(file), fix_clip=True)
     plan = rig.plan(models=models, payloads=(payload(),), budget=Budget(1), save=save, name="of mine")
     snapshot = rig.run(plan)
     assert "of-mine" in snapshot["run"]["folder"]
@@ -119,10 +122,8 @@ def test_the_winner_is_saved_as_the_plan_says(rig: Rig) -> None:
         "model_ema.diffusion_modelout2weight", "optimizer_states.0.exp_avg", "global_step",
     }  # fmt: skip
     assert saved["model.diffusion_model.out.2.weight"].dtype == torch.bfloat16
-    other = load_file(rig.models / "demo-b.safetensors")
-    vae = [name for name in saved if name.startswith(_VAE)]
-    assert vae
-    assert all(torch.equal(saved[name], other[name].to(saved[name].dtype)) for name in vae)
+    assert {name for name in saved if name.startswith(_VAE)} == other.keys()
+    assert all(torch.equal(saved[name], tensor.to(saved[name].dtype)) for name, tensor in other.items())
     assert torch.equal(saved[_IDS], torch.arange(77)[None])
     files = set(rig.host.paths().models.rglob("*.safetensors"))
     rig.manager.start(dataclasses.replace(plan, save=dataclasses.replace(save, checkpoint=False)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import sqlite3
 import subprocess
 import sys
@@ -133,3 +135,17 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_there(tmp_path: Path) ->
         fill()
     assert store.trials()[0] == TRIAL
     store.close()
+
+
+def test_a_lock_of_another_program_is_one_sentence_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib_optim.run.store.PATIENCE", 0.1)
+    with contextlib.closing(Store(tmp_path / "run.db")) as store:
+        store.add_pass("{}")
+        store.put_trial(TRIAL)
+        with contextlib.closing(sqlite3.connect(tmp_path / "run.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match="database is locked; another program holds it; close that"):
+                store.put_trial(dataclasses.replace(TRIAL, number=1))
+            assert store.trials() == [TRIAL]
+        store.put_trial(dataclasses.replace(TRIAL, number=1))
+        assert len(store.trials()) == 2

@@ -245,3 +245,22 @@ def test_a_missing_package_is_named(url: str, words: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert "needs a package that is not installed" in done.stdout, done.stderr
     assert f"install {words}." in done.stdout
+
+
+def test_a_lock_of_another_program_is_one_sentence_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib_optim.search.shared_storage._SQLITE_PATIENCE", 0.1)
+    file = tmp_path / "study.db"
+    asked: list[str] = []
+
+    def away(why: str, seconds: float) -> bool:
+        asked.append(why)
+        return len(asked) < 2
+
+    with closing(SharedStudy(f"sqlite:///{file}", "mine", away)) as study:
+        trial = study.begin()
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(StoreError, match="cannot be used: database is locked"):
+                study.beat(trial.id, 1)
+        assert len(asked) == 2  # it was tried again as long as the worker wanted
+        assert study.end(trial.id, {}, 1.0)
