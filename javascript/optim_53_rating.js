@@ -95,7 +95,7 @@
         onCommand('finish');
       }, 'primary');
       const box = optim.dialog('Finish early?', el('div', { class: 'optim-stack' },
-        el('div', { text: 'The trial under way is the last one. When its images are rated, the run ends and the best merge is saved. You can resume it later.' }),
+        el('div', { text: 'The trial under way is the last one. When all images made so far are rated, the run ends and the best merge is saved. You can resume it later.' }),
         el('div', { class: 'optim-row' }, sure, optim.button(null, 'Go on rating', () => box.close()))));
     };
     const help = () => optim.keyDialog(map, settings, onDraw);

@@ -150,6 +150,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
         sampler=sampler,
         budget=budget,
         save=SaveSpec.from_json(save, "save"),
+        ahead=_ahead(form, problems),
         shared=_shared(form.get("shared") or {}),
         seed=seed,
         recipe=str(form.get("recipe") or "") if method.id == RECIPE else "",
@@ -261,6 +262,14 @@ def _payloads(form: Mapping[str, Any], choices: Choices, problems: list[Problem]
     if not names:
         problems.append(Problem("payloads", "No payload is chosen; a merge is judged by the images of at least one."))
     return tuple(choices.payloads[name] for name in names if name in choices.payloads)
+
+
+def _ahead(form: Mapping[str, Any], problems: list[Problem]) -> int:
+    """What the form says beside the user's own eyes; one trial, where it says nothing."""
+    eyes = next((row for row in form.get("scorers") or () if row.get("id") == MANUAL), None)
+    if eyes is None:
+        return 0
+    return whole({"ahead": eyes.get("ahead", 1)}, "ahead", 0, 10, "How many trials may wait for you", problems)
 
 
 def _scorers(form: Mapping[str, Any], choices: Choices, problems: list[Problem]) -> tuple[ScorerSpec, ...]:
