@@ -182,11 +182,12 @@ class History:
             if not 0 < len(resting) <= self._resolved.plan.ahead or self._passes.waiting is not None or self._team:
                 return False
             known = self._search.knows_next(resting) or self._search.sampler in SAMPLERS
-            trials = self._of(current)
-            made = {trial.number for trial in trials if not is_rescored(trial)}
-            images = sum(image.trial in made and not image.skipped for image in self._store.images())
-            images += 0 if self._passes.more else self._passes.verification_images
-            return known and room(current.record.budget, trials, len(resting), images, len(current.jobs))
+            trials, budget, images = self._of(current), current.record.budget, 0
+            if budget.images:  # asked while a person rates: nothing is counted in vain
+                made = {trial.number for trial in trials if not is_rescored(trial)}
+                images = sum(image.trial in made and not image.skipped for image in self._store.images())
+                images += 0 if self._passes.more else self._passes.verification_images
+            return known and room(budget, trials, len(resting), images, len(current.jobs))
 
     def hand_over(self, on: bool) -> None:
         """Leave the images that are not rated to the automatic judges, or take them back.
