@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -93,8 +92,10 @@ def test_a_number_out_of_range(rig: Rig, ahead: int) -> None:
         rig.manager.start(plan(rig, 1, ahead=ahead))
 
 
-def trial(number: int, value: float | None = None, state: str = "complete") -> Trial:
-    return Trial(number, state, {}, "sampler: tpe", value=value)  # type: ignore[arg-type]
+def trial(
+    number: int, value: float | None = None, state: str = "complete", axes: Mapping[str, float] | None = None
+) -> Trial:
+    return Trial(number, state, {}, "sampler: tpe", value=value, axes=axes or {})  # type: ignore[arg-type]
 
 
 def test_what_waits_counts_as_the_worst_so_far() -> None:
@@ -102,10 +103,7 @@ def test_what_waits_counts_as_the_worst_so_far() -> None:
     done = [trial(0, 5.0), trial(1, 2.0), trial(2, state="failed")]
     assert [(t.number, t.state, t.value) for t in assumed(waiting, [*done, *waiting])] == [(3, "complete", 2.0)]
     assert assumed(waiting, waiting) == waiting
-    goals = [
-        dataclasses.replace(trial(0, 5.0), axes={"a": 1.0, "b": 4.0}),
-        dataclasses.replace(trial(1, 2.0), axes={"a": 3.0, "b": 2.0}),
-    ]
+    goals = [trial(0, 5.0, axes={"a": 1.0, "b": 4.0}), trial(1, 2.0, axes={"a": 3.0, "b": 2.0})]
     assert dict(assumed(waiting, goals)[0].axes) == {"a": 1.0, "b": 2.0}
 
 
