@@ -26,6 +26,7 @@ def rate(page: Page, *, beside: str = "", trials: int = 2) -> None:
     if beside != "technical":
         page.click("#optim_judges input[value=technical]")
     page.click("#optim_judges input[value=manual]")
+    expect(page.locator("#optim_generate")).to_be_enabled(timeout=60_000)  # the first page waits for imports
     start(page, trials)
     expect(page.locator(STATE)).to_have_text("Your turn")
     expect(page.locator(PANEL)).to_contain_text("4 to rate · trial 0")
@@ -354,10 +355,10 @@ def test_what_was_said_while_the_program_was_down_reaches_the_resumed_run(new_pa
     rate(page, trials=1)
     page.keyboard.press("4")
     sent(page)
-    first.close()
-    server.close(verbose=False)
+    server.close(verbose=False)  # before the run ends: a program that is killed says nothing
     page.keyboard.press("7")
     expect(page.locator(STATE)).to_have_text("No answer")
+    first.close()
     new_page.complaints.clear()  # of requests that met a closed door
     second = FakeManager(tmp_path, image_seconds=0.08)
     server, _ = open_page(second, port)  # type: ignore[arg-type]
