@@ -125,6 +125,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
             problems.append(Problem("models[0]", str(error)))
     payloads = _payloads(form, choices, problems)
     scorers = _scorers(form, choices, problems)
+    ahead = _ahead(form, problems)
     budget = budget_from_form(form, problems)
     verify = verify_from_form(form, choices.payloads, choices.scorers, problems)
     parts = (lambda row, found: _payloads(row, choices, found), lambda row, found: _scorers(row, choices, found))
@@ -150,7 +151,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
         sampler=sampler,
         budget=budget,
         save=SaveSpec.from_json(save, "save"),
-        ahead=_ahead(form, problems),
+        ahead=ahead,
         shared=_shared(form.get("shared") or {}),
         seed=seed,
         recipe=str(form.get("recipe") or "") if method.id == RECIPE else "",
