@@ -42,7 +42,7 @@
           },
         });
         const options = row.options.map((option) => optionField(row, option, state));
-        if (row.id === 'manual') options.push(ratingsField(state));
+        if (row.id === 'manual') options.push(ratingsField(state), aheadField(state));
         const goal = several ? optim.field('Goal', el('input', {
           type: 'text', class: 'optim-input optim-goal', id: `optim_goal_${row.id}`, maxlength: 40, spellcheck: 'false', value: state.axis || '',
           on: {
@@ -109,6 +109,18 @@
         },
       });
       return optim.field('Several ratings per image (name=weight)', input, 'Empty: one rating. Each name is a row of its own in the rating panel, weighed by its number.');
+    };
+    const aheadField = (state) => {
+      const input = el('input', {
+        id: 'optim_ahead', type: 'number', min: 0, max: 10, step: 1, class: 'optim-input', value: state.ahead === undefined ? 1 : state.ahead,
+        on: {
+          input: () => {
+            state.ahead = input.value;
+            plan.changed('scorers');
+          },
+        },
+      });
+      return optim.field('Trials that may wait for you', input, 'While you rate, the next trial is made, until so many wait. 0: each waits for the one before. Searches that work in generations wait all the same.');
     };
     const optionField = (row, option, state) => {
       const id = `optim_option_${row.id}_${option.name}`;

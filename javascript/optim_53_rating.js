@@ -95,7 +95,7 @@
         onCommand('finish');
       }, 'primary');
       const box = optim.dialog('Finish early?', el('div', { class: 'optim-stack' },
-        el('div', { text: 'The trial under way is the last one. When its images are rated, the run ends and the best merge is saved. You can resume it later.' }),
+        el('div', { text: 'The trial under way is the last one. When all images made so far are rated, the run ends and the best merge is saved. You can resume it later.' }),
         el('div', { class: 'optim-row' }, sure, optim.button(null, 'Go on rating', () => box.close()))));
     };
     const help = () => optim.keyDialog(map, settings, onDraw);
@@ -156,7 +156,7 @@
       if (view.handedOver) return 'Handed over: the automatic judges decide';
       if (!open.length) return 'Nothing to rate right now; the next images are on their way';
       const some = open.filter(([trial]) => at && trial === at[0]).length;
-      return `Your turn: ${open.length} to rate${at ? ` · trial ${at[0]}` : ''}${some && some < open.length ? ` (${some} here)` : ''}`;
+      return `${open.length} to rate${at ? ` · trial ${at[0]}` : ''}${some && some < open.length ? ` (${some} here)` : ''}`;
     };
     const tell = (image) => {
       const trial = view.trials.get(at[0]);
@@ -209,6 +209,7 @@
         at = null;
         follow = true;
         full = false;
+        compare = false;
       }
       optim.setClass(node, 'optim-rate-full', full);
       if (!shown) return;
@@ -240,6 +241,12 @@
     return {
       node,
       draw,
+      hide: () => {
+        optim.show(node, false);
+        at = null;
+        view = null;
+        full = false;
+      },
       blind: () => !node.hidden && blind(),
       trials: () => (view && !node.hidden ? trials() : []),
       key: (event) => {

@@ -219,7 +219,10 @@
       form.setRunning(active || starting || !form.ready(), active && form.ready() && snapshot.state !== 'stopping');
       optim.show(welcome, !snapshot.run);
       optim.show(live, snapshot.run);
-      if (!snapshot.run) return;
+      if (!snapshot.run) {
+        rater.hide(); // the program began anew
+        return;
+      }
       const { folder } = snapshot.run;
       const passOf = (number) => (snapshot.run.passes || []).find((row) => store.trials.has(number) && row.id === store.trials.get(number).pass);
       const totalOf = (number) => (passOf(number) || snapshot.run).images;

@@ -179,6 +179,7 @@ class RunPlan(Noun):
         adjust: Search the layer adjustment (`lib_optim.plan.adjust`) too, on top of the merge.
         methods: Further merge methods: every trial takes one of `method` and these, as one more thing that is searched.
         block_map: Text of a block map of the user (`lib_optim.plan.own_maps`); empty for the usual blocks.
+        ahead: How many trials may wait for a person's ratings while the next one is made, 0 to 10.
     """
 
     name: str
@@ -199,6 +200,7 @@ class RunPlan(Noun):
     passes: tuple[PassSpec, ...] = ()
     methods: tuple[str, ...] = ()
     shared: SharedSpec = field(default_factory=SharedSpec)
+    ahead: int = 0
 
     def with_drawn_seeds(self) -> RunPlan:
         """Return the plan with every payload seed and variation seed of -1 replaced by one derived from `seed`."""

@@ -45,6 +45,8 @@ def _scalars(plan: RunPlan) -> Iterator[Problem]:
             "budget.trials", f"The number of trials must lie between 1 and {MAX_TRIALS}, not {plan.budget.trials}."
         )
     yield from _stop_rules(plan)
+    if not 0 <= plan.ahead <= 10:
+        yield Problem("ahead", f"From 0 to 10 trials may wait while the next one is made, not {plan.ahead}.")
     if not 0 <= plan.seed < 2**32:
         yield Problem("seed", f"The seed must lie between 0 and {2**32 - 1}, not {plan.seed}.")
     if not plan.name.strip():

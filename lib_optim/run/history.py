@@ -15,6 +15,7 @@ from lib_optim.plan.freeze import refuse_to_freeze
 from lib_optim.plan.passes import changed_pass, free_names, free_space, frozen_pass, pass_seed
 from lib_optim.plan.records import Trial, TrialState, Verdict
 from lib_optim.plan.run_plan import Budget, RunPlan
+from lib_optim.run.ahead import SAMPLERS, assumed, room
 from lib_optim.run.check import Resolved
 from lib_optim.run.choosing import Objectives
 from lib_optim.run.entering import entered, entrants, untried_start
@@ -144,10 +145,14 @@ class History:
         """
         with self._guard:
             self._at = current = self._passes.current
-            for trial in self._of(current):
-                if trial.state in _UNFINISHED:
-                    self._show_phase()
-                    return trial
+            unfinished = [trial for trial in self._of(current) if trial.state in _UNFINISHED]
+            resting = self.resting()
+            pressing = [trial for trial in unfinished if trial not in resting]
+            if pressing or (unfinished and not self.goes_ahead):
+                self._show_phase()
+                return (pressing or unfinished)[0]
+            for trial in assumed(resting, self._of(current)):
+                self._search.add(trial)
             if self._team is not None:
                 return self._shared_trial(self._team, current, stopped)
             start = untried_start(current, self._trials)
@@ -162,6 +167,39 @@ class History:
             values = {**current.record.fixed, **suggestion.values}
             ordered = {p.name: values[p.name] for p in self._resolved.space.parameters}
             return self._begin(ordered, suggestion.origin, current)
+
+    def resting(self) -> list[Trial]:
+        """Return the trials of the search that are made and judged, and wait for a person only."""
+        with self._guard:
+            waiting = [trial for trial in self._of(self._passes.current) if trial.state == "waiting"]
+            return [t for t in waiting if self._book.whole(t.number) and self._book.waiting(t.number)]
+
+    @property
+    def goes_ahead(self) -> bool:
+        """Whether the next trial may be made while these wait."""
+        with self._guard:
+            resting, current = self.resting(), self._passes.current
+            if not 0 < len(resting) <= self._resolved.plan.ahead or self._passes.waiting is not None or self._team:
+                return False
+            known = self._search.knows_next(resting) or self._search.sampler in SAMPLERS
+            trials, budget, images = self._of(current), current.record.budget, 0
+            if budget.images:  # asked while a person rates: nothing is counted in vain
+                made = {trial.number for trial in trials if not is_rescored(trial)}
+                images = sum(image.trial in made and not image.skipped for image in self._store.images())
+                images += 0 if self._passes.more else self._passes.verification_images
+            return known and room(budget, trials, len(resting), images, len(current.jobs))
+
+    def hand_over(self, on: bool) -> None:
+        """Leave the images that are not rated to the automatic judges, or take them back.
+
+        Raises:
+            RunError: There is no automatic judge.
+        """
+        with self._guard:
+            waiting = self.resting()
+            self._book.hand_over(on)
+            for trial in waiting:
+                self._heard(trial.number)
 
     def join(self, plan: RunPlan) -> None:
         """Take part in the shared study, if there is one.
@@ -442,6 +480,7 @@ class History:
             return dataclasses.replace(trial, state="waiting", value=None, reason="")
         if not book.counting(number):
             return dataclasses.replace(trial, state="skipped", value=None, reason=ALL_LEFT_OUT)
+        book.leave_unrated(number)
         finished = trial.finished if trial.state == "complete" else time.time()
         return dataclasses.replace(trial, state="complete", value=book.value(number), reason="", finished=finished)
 

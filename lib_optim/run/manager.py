@@ -242,7 +242,7 @@ class RunManager:
         Raises:
             RunError: No run is open, or it has no automatic judge.
         """
-        self._open("").book.hand_over(on)
+        self._open("").context.history.hand_over(on)
 
     def _open(self, folder: str) -> RunWorker:
         worker = self._alive()

@@ -27,6 +27,7 @@ __all__ = ["RunWorker"]
 
 _FAILURES_IN_A_ROW = 5
 _SHARED_LOOK = 1.0  # seconds between looks at what other workers are doing
+_LOOK = 0.5  # seconds between looks at whether the next trial may begin before this one is rated
 _AT_ONCE = 1.0  # seconds that scores may take for the next trial to write over this one
 _OWN_ERROR = "Optim met an error of its own; the trace is in the run's log.txt."
 _log = logging.getLogger(__name__)
@@ -214,6 +215,8 @@ class RunWorker:
         if self.control.stopping:
             raise StopRun
         if self.control.finishing:
+            while resting := self.history.resting():
+                self._make(resting[0])
             raise StopRun("Stopped by you after the trial that was under way.")
 
     def _make(self, trial: Trial) -> None:
@@ -332,8 +335,10 @@ class RunWorker:
         while self._counts(trial) and not self.history.complete_if_scored(trial):
             trial = self.history.put(dataclasses.replace(trial, state="waiting"))
             self.book.update_waiting()
+            if self._goes_ahead():
+                return  # the last of its ratings ends it
             self._wait_for_human(trial.number)
-            self.context.say("running", f"Trial {trial.number} is scored.")
+            self.context.say("running", "Going on.")
 
     def _counts(self, trial: Trial) -> bool:
         """Check that there is something to judge; the user may say otherwise at any time."""
@@ -351,9 +356,24 @@ class RunWorker:
             self._pause("Paused. Your own model is back; you can go on scoring.")
         self.context.say("waiting", "Your turn: score the images of this trial.")
         control = self.control
-        control.wait(lambda: not self.book.waiting(number) or control.skipping_trial or control.pausing)
+
+        def over() -> bool:
+            return not self.book.waiting(number) or control.skipping_trial or control.pausing
+
+        while not over() and not self._goes_ahead():  # never asked inside `wait`: a click holds what it needs
+            self._wait_a_moment(over)
         if control.skipping_trial:
             raise TrialSkipped("Skipped by the user.")
+
+    def _wait_a_moment(self, until: Callable[[], bool]) -> None:
+        limit = time.monotonic() + _LOOK
+        self.control.wait(lambda: until() or time.monotonic() > limit)
+
+    def _goes_ahead(self) -> bool:
+        """Whether the next trial is made while this one waits for a person."""
+        control = self.control
+        stays = control.stopping or control.finishing or control.pausing or control.only_verifying
+        return not stays and self.history.goes_ahead
 
     def _pause(self, sentence: str) -> None:
         """Wait for Continue, with the host's first state back in place."""

@@ -9,7 +9,7 @@ state is ever unpickled.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,12 @@ class Search:
     def presets(self) -> tuple[str, ...]:
         """Names of the presets that fit the space, in the order in which they are tried."""
         return tuple(self._presets)
+
+    def knows_next(self, under_way: Iterable[Trial]) -> bool:
+        """Whether the next point is one of the start design, whatever the trials before it, and these, give."""
+        trials = [*self._trials.values(), *under_way]
+        tried, points = {trial.origin for trial in trials}, [dict(trial.values) for trial in trials]
+        return any(origin not in tried and values not in points for origin, values in self._first.items())
 
     def add(self, trial: Trial) -> None:
         """Take over a finished trial, or its new value. Failed and skipped ones are never scored."""

@@ -125,6 +125,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
             problems.append(Problem("models[0]", str(error)))
     payloads = _payloads(form, choices, problems)
     scorers = _scorers(form, choices, problems)
+    ahead = _ahead(form, problems)
     budget = budget_from_form(form, problems)
     verify = verify_from_form(form, choices.payloads, choices.scorers, problems)
     parts = (lambda row, found: _payloads(row, choices, found), lambda row, found: _scorers(row, choices, found))
@@ -150,6 +151,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
         sampler=sampler,
         budget=budget,
         save=SaveSpec.from_json(save, "save"),
+        ahead=ahead,
         shared=_shared(form.get("shared") or {}),
         seed=seed,
         recipe=str(form.get("recipe") or "") if method.id == RECIPE else "",
@@ -261,6 +263,14 @@ def _payloads(form: Mapping[str, Any], choices: Choices, problems: list[Problem]
     if not names:
         problems.append(Problem("payloads", "No payload is chosen; a merge is judged by the images of at least one."))
     return tuple(choices.payloads[name] for name in names if name in choices.payloads)
+
+
+def _ahead(form: Mapping[str, Any], problems: list[Problem]) -> int:
+    """What the form says beside the user's own eyes; one trial, where it says nothing."""
+    eyes = next((row for row in form.get("scorers") or () if row.get("id") == MANUAL), None)
+    if eyes is None:
+        return 0
+    return whole({"ahead": eyes.get("ahead", 1)}, "ahead", 0, 10, "How many trials may wait for you", problems)
 
 
 def _scorers(form: Mapping[str, Any], choices: Choices, problems: list[Problem]) -> tuple[ScorerSpec, ...]:

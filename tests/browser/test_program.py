@@ -129,14 +129,15 @@ def test_score_by_hand(new_page: NewPage, program: str, data: Path) -> None:
     page.fill("#optim_finalists", "0")
     ready(page, 2, "by hand")
     page.click("#optim_generate")
-    expect(page.locator("#optim_rate")).to_contain_text("2 to rate", timeout=60_000)
+    # While trial 0 waits, trial 1 is made.
+    expect(page.locator("#optim_rate")).to_contain_text("4 to rate · trial 0", timeout=60_000)
     page.evaluate("() => document.activeElement.blur()")
     page.keyboard.press("4")
     page.keyboard.press("8")
     expect(page.locator("#optim_rate")).to_contain_text("trial 1", timeout=60_000)
     expect(page.locator("#optim_best .optim-value")).to_have_text("6")
     page.keyboard.press("u")  # back to trial 0, which now waits again
-    expect(page.locator("#optim_rate")).to_contain_text("trial 0")
+    expect(page.locator("#optim_rate")).to_contain_text("3 to rate · trial 0 (1 here)")
     page.keyboard.press("6")
     expect(page.locator("#optim_rate")).to_contain_text("2 to rate · trial 1", timeout=60_000)
     page.click("#optim_rate .optim-score[data-score='10']")

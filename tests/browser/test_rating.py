@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import NewPage
+from lib_optim.ui.standalone import open_page
+from tests.browser.conftest import NewPage, free_port
 from tests.browser.test_tab import STATE, open_fold, start
 from tests.ui.fake import FakeManager
 
@@ -24,6 +26,7 @@ def rate(page: Page, *, beside: str = "", trials: int = 2) -> None:
     if beside != "technical":
         page.click("#optim_judges input[value=technical]")
     page.click("#optim_judges input[value=manual]")
+    expect(page.locator("#optim_generate")).to_be_enabled(timeout=60_000)  # the first page waits for imports
     start(page, trials)
     expect(page.locator(STATE)).to_have_text("Your turn")
     expect(page.locator(PANEL)).to_contain_text("4 to rate · trial 0")
@@ -344,6 +347,35 @@ def test_ratings_for_a_run_that_is_not_open_wait_for_it(new_page: NewPage, addre
     assert fake.scores == {(0, 0): 8}
 
 
+def test_what_was_said_while_the_program_was_down_reaches_the_resumed_run(new_page: NewPage, tmp_path: Path) -> None:
+    port = free_port()
+    first = FakeManager(tmp_path, image_seconds=0.08)
+    server, url = open_page(first, port)  # type: ignore[arg-type]
+    page = new_page(url)
+    rate(page, trials=1)
+    page.keyboard.press("4")
+    sent(page)
+    server.close(verbose=False)  # before the run ends: a program that is killed says nothing
+    page.keyboard.press("7")
+    expect(page.locator(STATE)).to_have_text("No answer")
+    first.close()
+    new_page.complaints.clear()  # of requests that met a closed door
+    second = FakeManager(tmp_path, image_seconds=0.08)
+    server, _ = open_page(second, port)  # type: ignore[arg-type]
+    new_page.afterwards(lambda: (second.close(), server.close(verbose=False)))
+    expect(page.locator(STATE)).to_have_text("Ready")
+    expect(page.locator(PANEL)).to_be_hidden()
+    new_page.complaints.clear()
+    page.reload()
+    expect(page.locator(STATE)).to_have_text("Ready")
+    open_fold(page, "resume")
+    page.click("#optim_resume")
+    expect(page.locator(PANEL)).to_be_visible()
+    sent(page)
+    assert second.scores[0, 1] == 7
+    assert len(second.requests) == 1
+
+
 def test_a_finished_trial_is_rated_again_from_its_large_view(
     new_page: NewPage, address: str, fake: FakeManager
 ) -> None:
@@ -390,6 +422,12 @@ def test_it_fits_and_nothing_moves_when_images_arrive(
     assert [[x, y - shift, w, h] for x, y, w, h in after] == before, "the parts keep their places and sizes"
     assert abs(shift) <= bar  # the bar above may gain a line where its sentence wraps
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    sticking = """() => {
+      const edge = document.querySelector('#optim_rate').getBoundingClientRect().right;
+      const inner = [...document.querySelectorAll('#optim_rate *')];
+      return inner.filter((node) => node.getBoundingClientRect().right > edge + 1).map((node) => node.className);
+    }"""
+    assert page.evaluate(sticking) == []
     assert after[2][1] + after[2][3] <= height, "the buttons that rate are in view without scrolling"
     for _ in range(3):
         page.keyboard.press("3")

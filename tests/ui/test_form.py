@@ -280,6 +280,14 @@ def test_objectives_arrive_in_every_pass() -> None:
     assert [spec.axis for spec in plan(scorers=[{"id": "manual", "axis": None}]).scorers] == [""]
 
 
+def test_how_many_trials_wait_for_a_person() -> None:
+    assert plan(scorers=[{"id": "technical", "weight": 1}]).ahead == 0
+    assert plan(scorers=[{"id": "manual", "weight": 1}]).ahead == 1
+    assert plan(scorers=[{"id": "manual", "weight": 1, "ahead": "0"}]).ahead == 0
+    (sentence,) = problems(scorers=[{"id": "manual", "weight": 1, "ahead": "many"}])
+    assert "How many trials may wait for you must be a whole number from 0 to 10" in sentence
+
+
 def test_stop_rules_arrive_and_empty_fields_set_none() -> None:
     given = {"images": "400", "minutes": 90, "patience": "12", "min_delta": 0.01, "target": "-0.5"}
     assert plan(trials="40", stop=given).budget == Budget(40, 400, 90.0, 12, 0.01, -0.5)
