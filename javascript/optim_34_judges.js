@@ -30,7 +30,7 @@
       const several = plan.form.scorers.some((row) => row.axis);
       goals.box.checked = several;
       optim.show(goalsHelp, several);
-      judges.replaceChildren(...plan.setup.scorers.map((row) => {
+      const judgeOf = (row) => {
         const state = judgeRow(row.id) || { id: row.id, weight: 1, options: {} };
         const weight = el('input', {
           type: 'number', class: 'optim-input optim-weight', min: 0, step: 0.1, value: state.weight, 'aria-label': `Weight of ${row.title}`,
@@ -81,7 +81,17 @@
                 el('span', { class: 'optim-help', text: row.measures }))),
             side),
           about(row), more);
-      }));
+      };
+      // The usual judges in sight, the others folded away by what they are for; a fold that holds a chosen one is open.
+      const openFolds = new Set([...judges.querySelectorAll('.optim-judges-more[open]')].map((fold) => fold.dataset.group));
+      const inGroup = (id) => plan.setup.scorers.filter((row) => row.group === id);
+      const folds = plan.setup.scorer_groups.map((group) => {
+        const rows = inGroup(group.id);
+        const open = openFolds.has(group.id) || rows.some((row) => judgeRow(row.id));
+        return rows.length ? el('details', { class: 'optim-more optim-judges-more', 'data-group': group.id, open },
+          el('summary', {}, group.title, el('span', { class: 'optim-note', text: ` · ${rows.length}` })), ...rows.map(judgeOf)) : null;
+      });
+      judges.replaceChildren(...inGroup('').map(judgeOf), ...folds.filter(Boolean));
     };
     const about = (row) => {
       const needs = row.weights.reduce((sum, file) => sum + file.bytes, 0);

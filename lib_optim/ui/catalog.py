@@ -18,6 +18,7 @@ from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.own_maps import BLOCK_MAPS_FOLDER, own_maps
 from lib_optim.plan.payload import Payload, load_payload
 from lib_optim.plan.scorers import MANUAL
+from lib_optim.scoring.groups import GROUPS, group_of
 from lib_optim.scoring.user_scorers import SCORERS_FOLDER, load_user_scorers
 from lib_optim.ui.form import Choices, default_form
 from lib_optim.ui.model_list import lora_files, model_rows
@@ -73,6 +74,7 @@ class Catalog:
             "payload_problems": problems,
             "payload_sets": sets,
             "scorers": scorers,
+            "scorer_groups": [{"id": group.id, "title": group.title} for group in GROUPS],
             "own_scorers": own,
             "samplers": _sampler_rows(),
             "form": {**default_form(*pair, first, judges), **({"trials": _DEMO_TRIALS} if demo else {})},
@@ -279,6 +281,7 @@ def _scorer_json(row: ScorerRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "title": row.title,
+        "group": group_of(row.id),
         "measures": row.measures,
         "fooled_by": row.fooled_by,
         "reads_prompt": row.reads_prompt,

@@ -7,6 +7,7 @@ import os
 import pytest
 from playwright.sync_api import expect
 
+from lib_optim.scoring.groups import GROUPS
 from lib_optim.scoring.registry import scorer_row, scorer_rows
 from tests.browser.conftest import NewPage
 
@@ -16,6 +17,8 @@ pytestmark = [pytest.mark.ui, pytest.mark.browser]
 def test_every_judge_says_what_fools_it_its_range_size_licence_and_source(new_page: NewPage, address: str) -> None:
     page = new_page(address, height=1400)
     page.click("#optim_judges_card > summary")
+    for fold in page.locator("#optim_judges .optim-judges-more > summary").all():
+        fold.click()
     about = page.locator("#optim_judges .optim-about")
     expect(about).to_have_count(len([row for row in scorer_rows() if not row.id.startswith("own-")]))
     for name in ("waifu", "technical"):
@@ -36,3 +39,25 @@ def test_every_judge_says_what_fools_it_its_range_size_licence_and_source(new_pa
     expect(page.locator("#optim_option_laion1_clip")).to_have_value("ViT-L-14")
     if os.environ.get("OPTIM_SHOT"):
         page.locator("#optim_judges_card").screenshot(path=os.environ["OPTIM_SHOT"])
+
+
+def test_the_usual_judges_are_in_sight_and_the_others_folded_away_until_one_is_chosen(
+    new_page: NewPage, address: str
+) -> None:
+    page = new_page(address, height=1400)
+    page.click("#optim_judges_card > summary")
+    grouped = {scorer for group in GROUPS for scorer in group.scorers}
+    for row in scorer_rows():
+        box = page.locator(f"#optim_judges input[type=checkbox][value='{row.id}']")
+        expect(box).to_be_visible(visible=row.id not in grouped)
+    looks = page.locator(".optim-judges-more[data-group=looks]")
+    expect(looks.locator("> summary")).to_have_text("Looks, the prompt aside · 8")
+    looks.locator("> summary").click()
+    page.check("#optim_judges input[value=laion2]")
+    chosen = page.locator("#optim_judges_card > summary")
+    expect(chosen).to_contain_text("LAION aesthetic v2")
+    page.wait_for_timeout(1000)  # what was chosen is kept in the browser
+    page.reload()
+    expect(chosen).to_contain_text("LAION aesthetic v2")
+    expect(page.locator("#optim_judges input[value=laion2]")).to_be_visible()
+    expect(page.locator("#optim_judges input[value=pickscore]")).to_be_hidden()

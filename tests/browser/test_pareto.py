@@ -37,6 +37,7 @@ def two_goals(page: Page, fake: FakeManager) -> None:
     open_fold(page, "judges")
     page.check("#optim_goals")
     expect(page.locator("#optim_goal_technical")).to_have_value("Technical quality")
+    page.click(".optim-judges-more[data-group=alike] > summary")
     page.check("#optim_judges input[value=similarity]")
     expect(page.locator("#optim_goal_similarity")).to_have_value("Similarity to a reference")
     page.fill("#optim_option_similarity_reference", str(reference))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lib_optim.plan.errors import PlanError, ScorerError
+from lib_optim.scoring.groups import GROUPS, group_of
 from lib_optim.scoring.registry import scorer_row, scorer_rows
 from tools import scorers_page
 
@@ -75,3 +76,10 @@ def test_import_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_group_of_the_tab_holds_judges_that_exist_and_none_twice() -> None:
+    grouped = [scorer for group in GROUPS for scorer in group.scorers]
+    assert len(grouped) == len(set(grouped))
+    assert set(grouped) <= {row.id for row in scorer_rows()}
+    assert {row.id for row in scorer_rows() if not group_of(row.id)} >= {"imagereward", "technical", "manual"}
