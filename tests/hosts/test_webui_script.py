@@ -94,10 +94,10 @@ def test_the_script_is_short() -> None:
     assert len(SCRIPT.read_text(encoding="utf-8").splitlines()) < 150
 
 
-def test_start_costs_less_than_half_a_second_and_imports_no_torch(tmp_path: Path) -> None:
+def test_a_start_imports_no_torch(tmp_path: Path) -> None:
     """In a process of its own, with stand-ins for the few names of the WebUI that are touched at start."""
     code = f"""
-import sys, time, types
+import sys, types
 import gradio, fastapi  # the WebUI has these anyway
 names = "modules.script_callbacks modules.scripts modules.shared modules.call_queue modules.paths_internal".split()
 for name in ["modules", *names]:
@@ -116,12 +116,10 @@ shared.cmd_opts = types.SimpleNamespace()
 paths_internal.default_output_dir = paths_internal.data_path = paths_internal.models_path = {str(tmp_path)!r}
 sys.path.insert(0, {str(ROOT)!r})
 before = set(sys.modules)
-start = time.process_time()  # not the clock on the wall: the machine may be busy
 exec(compile(open({str(SCRIPT)!r}).read(), "optim.py", "exec"), {{"__name__": "optim.py"}})
 calls["ui_settings"]()
 [(blocks, title, name)] = calls["ui_tabs"]()
 calls["app_started"](blocks, fastapi.FastAPI())
-print(time.process_time() - start)
 heavy = ("torch", "transformers", "diffusers", "sd_mecha", "optuna")
 print(sorted(m for m in set(sys.modules) - before if m.split(".")[0] in heavy))
 assert blocks.blocks
@@ -129,6 +127,4 @@ assert blocks.blocks
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert "could not" not in done.stderr, done.stderr
-    seconds, heavy = done.stdout.strip().splitlines()[-2:]
-    assert heavy == "[]"
-    assert float(seconds) < 0.5, seconds
+    assert done.stdout.strip().splitlines()[-1] == "[]"
