@@ -20,7 +20,7 @@ def test_paste_start_save_and_copy(new_page: NewPage, address: str, fake: FakeMa
     page.fill("#optim_weights_text", ",".join(f"{i / 26:.3f}" for i in range(27)))
     expect(page.locator("#optim_weights_orders input")).to_have_count(3)
     expect(page.locator("#optim_weights_first")).to_be_disabled()
-    page.check("#optim_weights_orders input[value=sliders]")
+    page.click("#optim_weights_orders input[value=sliders]")  # not check(): the answer draws it anew
     expect(page.locator("#optim_weights_said")).to_contain_text("Understood as 27 numbers")
     page.fill("#optim_weights_text", ",".join(f"{i / 25:.3f}" for i in range(26)))
     expect(page.locator("#optim_weights_said")).to_contain_text("26 numbers, BASE first")
