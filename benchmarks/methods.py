@@ -6,8 +6,7 @@ in every round. In turns, on some blocks of full-size Stable Diffusion 1.5 check
 
     OMP_NUM_THREADS=1 python -m benchmarks.methods --out docs/benchmarks/methods-sd1.json
 
-Optim works in two threads, the bare operations in one. `rotate`, which takes minutes per block, is asked
-for by name and merges one small block: `--methods rotate --blocks IN01`.
+Both work in one thread. `rotate` is left out: it takes whole models, not tensors, and minutes per block.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.swap import Bench, Undigested, machine, note, timed
-from lib_optim.merging.mecha import merge_registry, sd_mecha
+from lib_optim.merging.mecha import merge_registry
 from lib_optim.merging.merger import Merger
 from lib_optim.merging.methods import MethodRow, method_row, method_rows
 from lib_optim.merging.shapes import SHAPES
@@ -35,14 +34,15 @@ from lib_optim.plan.space import space_of
 
 __all__ = ["main"]
 
-SLOW = ("rotate", "optim_smooth_add")
-"""Left out unless they are asked for."""
+LEFT_OUT = ("rotate", "optim_smooth_add")
+"""The first takes whole models, not tensors; the second minutes per block."""
 
 
 def plain_rows() -> list[MethodRow]:
     """Return the rows that hand two or three whole models to one function."""
     kinds = [SHAPES[name].build for name in ("two", "three", "two or from C")]
-    return [row for row in method_rows() if row.shape.build in kinds and row.method.id != "weighted_sum"]
+    left_out = ("weighted_sum", *LEFT_OUT)
+    return [row for row in method_rows() if row.shape.build in kinds and row.method.id not in left_out]
 
 
 class Bare:
@@ -55,22 +55,17 @@ class Bare:
         )
         self._models = models
         self._target: dict[str, torch.Tensor] = {}  # not the live model: what is written there belongs to a merge
-        self._names = tuple(method.get_param_names().as_dict(len(models)).values())[: len(models)]
-        self._extra = method.has_varkwargs
+        self._wants_key = method.has_varkwargs
         self._settled = {**row.settled, **dict.fromkeys(row.seeds, 0)}
 
     def run(self, keys: Sequence[str], values: dict[str, Any]) -> None:
         """Merge `keys`; the first call makes room for the results."""
-        relation = sd_mecha().keys_map.RealizedKeyRelation
         for key in keys:
             if key not in self._target:
                 self._target[key] = self._models[0][key].clone()
         with torch.no_grad():
             for key in keys:
-                extra: dict[str, Any] = {}
-                if self._extra:
-                    related = relation((key,), dict.fromkeys(self._names, (key,)))
-                    extra = {"key": key, "key_relation": related, "cache": None, "output_reused": False}
+                extra = {"key": key} if self._wants_key else {}
                 tensors = [model[key].float() for model in self._models]
                 self._target[key].copy_(self._function(*tensors, **values, **self._settled, **extra))
 
@@ -119,13 +114,12 @@ def measure(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and write its result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", default=None)
+    parser.add_argument("--methods", nargs="+", choices=[row.method.id for row in plain_rows()], default=None)
     parser.add_argument("--blocks", nargs="+", default=["IN01", "IN04"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     rows = [method_row(name) for name in options.methods] if options.methods else plain_rows()
-    rows = [row for row in rows if options.methods or row.method.id not in SLOW]
     started, cases = time.time(), {}
     with tempfile.TemporaryDirectory(prefix="optim-methods-") as folder:
         bench = Bench("sd1", ["unet"], Path(folder), "cpu", max(row.method.min_models for row in rows), mapped=False)
