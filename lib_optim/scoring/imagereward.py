@@ -68,7 +68,7 @@ class ImageRewardScorer:
         import torch
 
         from lib_optim.scoring.blip import FULL, RewardNetwork
-        from lib_optim.scoring.state_dicts import fill, read_state_dict, settle
+        from lib_optim.scoring.state_dicts import fill, read_state_dict
         from lib_optim.scoring.wordpiece import WordPiece
 
         sizes = self._sizes or FULL
@@ -85,8 +85,7 @@ class ImageRewardScorer:
         with torch.device("meta"):
             network = RewardNetwork(sizes)
         fill(network, read_state_dict(weights, _TITLE), _EXTRAS, _TITLE, weights)
-        self._network = settle(network, device)
-        self._tokenizer, self._device = tokenizer, device
+        self._network, self._tokenizer, self._device = network.to(device), tokenizer, device
 
     def score(
         self,

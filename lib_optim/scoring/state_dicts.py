@@ -14,7 +14,7 @@ from lib_optim.plan.errors import ScorerError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MoreThanTensorsError", "fill", "free", "read_state_dict", "settle"]
+__all__ = ["MoreThanTensorsError", "fill", "free", "read_state_dict"]
 
 
 class MoreThanTensorsError(ScorerError):
@@ -56,7 +56,10 @@ def read_state_dict(path: Path, title: str) -> dict[str, torch.Tensor]:
 def fill(
     network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], extras: str, title: str, path: Path
 ) -> torch.nn.Module:
-    """Put `tensors` into `network`, which may be on the meta device, as float32.
+    """Put `tensors` into `network`, which may be on the meta device, as float32, in memory of their own.
+
+    What safetensors reads is the file itself, mapped into memory. Were it overwritten in place while a network still
+    computes with it, the whole program would be killed.
 
     Args:
         network: Its parameters and persistent buffers must all be in `tensors`, in the same shapes.
@@ -82,26 +85,14 @@ def fill(
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise ScorerError(f"{title}: {path.name} {what} '{names[0]}'{more}; it is the file of another model.")
     cast = {
-        name: tensors[name].to(torch.float32) if tensors[name].is_floating_point() else tensors[name] for name in wanted
+        name: tensors[name].to(torch.float32 if tensors[name].is_floating_point() else tensors[name].dtype, copy=True)
+        for name in wanted
     }
     broken = next((name for name, t in cast.items() if t.is_floating_point() and not torch.isfinite(t).all()), None)
     if broken is not None:
         raise ScorerError(f"{title}: '{broken}' in {path.name} is not finite; the file is damaged, get it again.")
     network.load_state_dict(cast, strict=True, assign=True)
     return network.eval().requires_grad_(False)
-
-
-def settle(network: torch.nn.Module, device: str) -> torch.nn.Module:
-    """Move a filled network to `device`, and off its file: return it.
-
-    What safetensors reads is the file itself, mapped into memory. Were it overwritten in place while a network on the
-    CPU still computes with it, the whole program would be killed.
-    """
-    if not device.startswith("cpu"):
-        return network.to(device)
-    for tensor in (*network.parameters(), *network.buffers()):
-        tensor.data = tensor.data.clone()
-    return network
 
 
 def free(device: str) -> None:

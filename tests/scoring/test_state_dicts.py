@@ -111,3 +111,14 @@ def test_fill_turns_half_precision_into_float32() -> None:
 def test_fill_refuses_anything_else(tensors: dict[str, torch.Tensor], words: str) -> None:
     with pytest.raises(ScorerError, match=words):
         fill(layer(), tensors, "extra", "T", Path("w.pt"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_filled_network_does_not_live_in_its_file(tmp_path: Path, dtype: torch.dtype) -> None:
+    """Whoever overwrites a file that a network computes with would kill the program."""
+    path = tmp_path / "w.safetensors"
+    save_file({name: tensor.to(dtype) for name, tensor in TENSORS.items()}, path)
+    tensors = read_state_dict(path, "T")
+    network = fill(layer(), tensors, "", "T", path)
+    mapped = {tensor.untyped_storage().data_ptr() for tensor in tensors.values()}
+    assert mapped.isdisjoint(tensor.untyped_storage().data_ptr() for tensor in network.state_dict().values())

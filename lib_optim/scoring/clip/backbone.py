@@ -179,7 +179,7 @@ def loaded_backbones() -> list[tuple[str, str, int]]:
 
 def _load(model: str, path: Path, device: str, title: str) -> ClipBackbone:
     from lib_optim.scoring.openclip import build_network, materialise
-    from lib_optim.scoring.state_dicts import fill, settle
+    from lib_optim.scoring.state_dicts import fill
 
     tensors = read_weights(path, title, _READABLE)
     network = build_network(model, empty=True)
@@ -189,7 +189,7 @@ def _load(model: str, path: Path, device: str, title: str) -> ClipBackbone:
         fill(network, network_tensors(tensors, network), EXTRAS, title, path)
     if not hasattr(network, "logit_scale"):
         raise ScorerError(f"{title}: {model} has no scale of its cosine, so it is no CLIP; choose another model.")
-    return ClipBackbone(settle(network, device), model, device)
+    return ClipBackbone(network.to(device), model, device)
 
 
 def _digest(image: Image.Image, label: str) -> bytes:

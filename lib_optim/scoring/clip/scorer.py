@@ -167,7 +167,7 @@ class HeadScorer(_OnBackbone):
         super().unload()
 
     def _load_more(self, progress: Progress | None) -> None:
-        from lib_optim.scoring.state_dicts import fill, settle
+        from lib_optim.scoring.state_dicts import fill
 
         weights = self._weights
         path = locate(self._title, weights.file, weights.folder, weights.download, progress)
@@ -176,7 +176,7 @@ class HeadScorer(_OnBackbone):
             network = self._kind.network(tensors)
         except ScorerError as error:
             raise ScorerError(f"{self._title}: {path.name} {error}") from error
-        self._head = settle(fill(network, tensors, self._kind.extras, self._title, path), "cpu")
+        self._head = fill(network, tensors, self._kind.extras, self._title, path)
 
     def _judge(
         self, backbone: ClipBackbone, images: Sequence[Image.Image], prompts: Sequence[str], labels: Sequence[str]
