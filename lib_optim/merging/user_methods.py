@@ -27,6 +27,7 @@ from lib_optim.merging.mecha import merge_registry
 from lib_optim.merging.registration import origin_of, unregister
 from lib_optim.plan.bounds import Bound, parse_bound
 from lib_optim.plan.errors import PlanError
+from lib_optim.plan.user_files import UserFolder, line_of, run_file, syntax_reason
 
 __all__ = ["METHODS_FOLDER", "UserFile", "UserMethod", "load_user_methods", "user_files", "user_method"]
 
@@ -62,8 +63,6 @@ class UserFile:
 
 
 _lock = threading.Lock()
-_files: dict[Path, UserFile] = {}
-_stamps: dict[Path, tuple[int, int]] = {}
 
 
 def load_user_methods(folder: Path, refresh: bool = False) -> tuple[UserFile, ...]:
@@ -78,21 +77,12 @@ def load_user_methods(folder: Path, refresh: bool = False) -> tuple[UserFile, ..
         All files that are now in use or broken.
     """
     with _lock:
-        found = sorted(path.resolve() for path in folder.glob("*.py") if not path.name.startswith("_"))
-        if refresh:
-            for path in [path for path in _files if path.parent == folder.resolve()]:
-                if path not in found or _stamps[path] != _stamp(path):
-                    unregister(_files.pop(path).methods)
-        for path in found:
-            if path not in _files:
-                _stamps[path] = _stamp(path)
-                _files[path] = _load(path)
-        return tuple(_files[path] for path in found if path in _files)
+        return _folder.load(folder, refresh)
 
 
 def user_files() -> tuple[UserFile, ...]:
     """Return every file read so far."""
-    return tuple(_files.values())
+    return tuple(_folder.files.values())
 
 
 def user_method(identifier: str) -> UserMethod | None:
@@ -106,8 +96,8 @@ def _load(path: Path) -> UserFile:
         unregister([identifier for identifier in merge_registry() if origin_of(identifier) == name])
     before = merge_registry()
     try:
-        module = _run(path)
-        made = {name: method for name, method in merge_registry().items() if before.get(name) is not method}
+        module = run_file(path, name)
+        made = {key: method for key, method in merge_registry().items() if before.get(key) is not method}
         if not made:
             return UserFile(path, {}, f"{path.name} registers no method; put @merge_method above a function.")
         return UserFile(path, {name: _described(name, method, module) for name, method in made.items()})
@@ -118,24 +108,6 @@ def _load(path: Path) -> UserFile:
 
 def _module_name(path: Path) -> str:
     return f"{_MODULES}.{path.stem}"
-
-
-def _run(path: Path) -> types.ModuleType:
-    name = _module_name(path)
-    module = types.ModuleType(name)
-    module.__file__ = str(path)
-    # Not by an import: that would leave a __pycache__ in the user's folder, and trust it.
-    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-    old = sys.modules.get(name)
-    sys.modules[name] = module  # dataclasses and the like look themselves up there
-    try:
-        exec(code, module.__dict__)
-    except BaseException:
-        sys.modules.pop(name)
-        if old is not None:
-            sys.modules[name] = old
-        raise
-    return module
 
 
 def _described(identifier: str, method: Any, module: types.ModuleType) -> UserMethod:
@@ -177,7 +149,7 @@ def _bounds(identifier: str, method: Any, stated: Any) -> dict[str, Bound]:
 
 def _reason(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
-        return f"line {error.lineno} is no valid Python ({error.msg})"
+        return syntax_reason(error)
     words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     if isinstance(error, PlanError):
         return words
@@ -185,21 +157,7 @@ def _reason(path: Path, error: BaseException) -> str:
         return f"{words[0].lower()}{words[1:]}; choose another name for the function"
     if _FUTURE_ANNOTATIONS in path.read_text(encoding="utf-8", errors="replace"):
         return f"sd-mecha cannot read types of parameters after '{_FUTURE_ANNOTATIONS}'; remove that line"
-    return f"{type(error).__name__}: {words}{_where(path, error)}"
+    return f"{type(error).__name__}: {words}{line_of(path, error)}"
 
 
-def _where(path: Path, error: BaseException) -> str:
-    frame, line = error.__traceback__, 0
-    while frame is not None:
-        if frame.tb_frame.f_code.co_filename == str(path):
-            line = frame.tb_lineno
-        frame = frame.tb_next
-    return f" (line {line})" if line else ""
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+_folder: UserFolder[UserFile] = UserFolder(_load, lambda file: unregister(file.methods))

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_optim.plan.errors import OptimError, ScorerError
+from lib_optim.plan.user_files import line_of, syntax_reason
 from lib_optim.scoring.base import ImageContext, Progress, image_label
 from lib_optim.scoring.pixels import rgb
 
@@ -125,17 +126,12 @@ class UserScorer:
 def reason_of(path: Path, error: BaseException) -> str:
     """Return what the code in `path` did wrong, without the full stop: the kind, the words, the line."""
     if isinstance(error, SyntaxError):
-        return f"line {error.lineno} is no valid Python ({error.msg})"
+        return syntax_reason(error)
     words = " ".join(str(error).split()).rstrip(".")[:300]
     if isinstance(error, OptimError):
         return words
-    frame, line = error.__traceback__, 0
-    while frame is not None:
-        if frame.tb_frame.f_code.co_filename == str(path):
-            line = frame.tb_lineno
-        frame = frame.tb_next
     name = type(error).__name__
-    return (f"{name}: {words}" if words else name) + (f" (line {line})" if line else "")
+    return (f"{name}: {words}" if words else name) + line_of(path, error)
 
 
 def _listed(answer: Any) -> list[Any] | None:

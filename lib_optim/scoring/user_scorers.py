@@ -12,7 +12,6 @@ from __future__ import annotations
 import inspect
 import math
 import re
-import sys
 import threading
 import types
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_optim.plan.errors import PlanError
+from lib_optim.plan.user_files import UserFolder, run_file
 from lib_optim.scoring.base import OptionRow, Scorer, ScorerRow
 from lib_optim.scoring.user_scorer import CONTEXTS, UserScorer, reason_of
 
@@ -60,8 +60,6 @@ class ScorerFile:
 
 
 _lock = threading.Lock()
-_files: dict[Path, ScorerFile] = {}
-_stamps: dict[Path, tuple[int, int]] = {}
 
 
 def load_user_scorers(folder: Path, refresh: bool = False) -> tuple[ScorerFile, ...]:
@@ -76,22 +74,13 @@ def load_user_scorers(folder: Path, refresh: bool = False) -> tuple[ScorerFile, 
         All files that are now in use or broken.
     """
     with _lock:
-        found = sorted(path.resolve() for path in folder.glob("*.py") if not path.name.startswith("_"))
-        if refresh:
-            for path in [path for path in _files if path.parent == folder.resolve()]:
-                if path not in found or _stamps[path] != _stamp(path):
-                    del _files[path]
-        for path in found:
-            if path not in _files:
-                _stamps[path] = _stamp(path)
-                _files[path] = read_scorer(path)
-        return tuple(_files[path] for path in found if path in _files)
+        return _folder.load(folder, refresh)
 
 
 def user_scorer_files() -> tuple[ScorerFile, ...]:
     """Return every file read so far; of two that give the same id, the first."""
     files: dict[str, ScorerFile] = {}
-    for file in tuple(_files.values()):
+    for file in tuple(_folder.files.values()):
         files.setdefault(file.id, file)
     return tuple(files.values())
 
@@ -101,28 +90,10 @@ def read_scorer(path: Path) -> ScorerFile:
     if not _NAME.fullmatch(path.stem):
         return ScorerFile(path, None, f"{path.name} cannot be used: its name may hold letters, digits, - and _ only.")
     try:
-        module = _run(path)
+        module = run_file(path, f"{_MODULES}.{path.stem}")
         return ScorerFile(path, _row(path, module))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything, and must not stop the program
         return ScorerFile(path, None, f"{path.name} cannot be used: {reason_of(path, error)}.")
-
-
-def _run(path: Path) -> types.ModuleType:
-    name = f"{_MODULES}.{path.stem}"
-    module = types.ModuleType(name)
-    module.__file__ = str(path)
-    # Not by an import: that would leave a __pycache__ in the user's folder, and trust it.
-    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-    old = sys.modules.get(name)
-    sys.modules[name] = module  # dataclasses and the like look themselves up there
-    try:
-        exec(code, module.__dict__)
-    except BaseException:
-        sys.modules.pop(name)
-        if old is not None:
-            sys.modules[name] = old
-        raise
-    return module
 
 
 def _row(path: Path, module: types.ModuleType) -> ScorerRow:
@@ -229,9 +200,4 @@ def _devices(module: types.ModuleType) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+_folder: UserFolder[ScorerFile] = UserFolder(read_scorer)

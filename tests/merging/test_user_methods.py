@@ -166,7 +166,7 @@ def test_a_reload_of_the_program_s_own_modules(folder: Path, monkeypatch: pytest
     """A WebUI's "Reload UI" may forget what was read, while sd-mecha keeps what was registered."""
     load(folder, FADE)
     first = merge_registry()["fade"]
-    monkeypatch.setattr(user_methods, "_files", {})
+    monkeypatch.setattr(user_methods._folder, "files", {})
     assert [file.problem for file in load_user_methods(folder)] == [""]
     assert merge_registry()["fade"] is not first
 
