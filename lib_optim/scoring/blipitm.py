@@ -19,7 +19,7 @@ from lib_optim.scoring.base import ImageContext, Progress, WeightFile, image_lab
 from lib_optim.scoring.imagereward import VOCABULARY
 from lib_optim.scoring.pixels import CLIP_MEAN, CLIP_STD
 from lib_optim.scoring.vit_files import Preparation
-from lib_optim.scoring.weights import find, missing_sentence, obtain, weights_folder
+from lib_optim.scoring.weights import missing_files, obtain, weights_folder
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,6 @@ __all__ = ["WEIGHTS", "BlipScorer", "build", "check", "sizes_of"]
 
 _TITLE = "BLIP-ITM"
 _TOKENS = 35
-_ADDED_TOKENS = ("[DEC]", "[ENC]")
 _HEAD = 64  # width of one head of attention, in the base and in the large network
 _EXTRAS = r"(vision_proj|text_proj)\.(weight|bias)|text_encoder\.embeddings\.position_ids"
 WEIGHTS = WeightFile(
@@ -81,20 +80,16 @@ class BlipScorer:
 
         from lib_optim.scoring.blip import Towers
         from lib_optim.scoring.state_dicts import fill, read_state_dict
-        from lib_optim.scoring.wordpiece import WordPiece
+        from lib_optim.scoring.wordpiece import BLIP_TOKENS, WordPiece, refuse_other_size
 
         vocabulary = obtain(_TITLE, VOCABULARY, self._folder, self._download, progress)
         weights = obtain(_TITLE, WEIGHTS, self._folder, self._download, progress)
-        tokenizer = WordPiece.from_file(vocabulary, _ADDED_TOKENS)
+        tokenizer = WordPiece.from_file(vocabulary, BLIP_TOKENS)
         if progress is not None:
             progress(f"{_TITLE}: loading {weights.name}.")
         tensors = _original_names(read_state_dict(weights, _TITLE))
         sizes = sizes_of(tensors, weights)
-        if len(tokenizer) != sizes.vocabulary:
-            raise ScorerError(
-                f"{_TITLE}: {vocabulary} has {len(tokenizer) - len(_ADDED_TOKENS)} tokens instead of "
-                f"{sizes.vocabulary - len(_ADDED_TOKENS)}; it must be the vocab.txt of bert-base-uncased."
-            )
+        refuse_other_size(tokenizer, sizes.vocabulary, vocabulary, _TITLE)
         with torch.device("meta"):
             network = Towers(sizes)
             network.itm_head = nn.Linear(sizes.text_width, 2)
@@ -151,14 +146,7 @@ def build(options: Mapping[str, Any], models_dir: Any) -> BlipScorer:
 def check(options: Mapping[str, Any], models_dir: Path, jobs: Sequence[Any]) -> list[tuple[str, str]]:
     """Return which files are missing, for the plan check; none if they may be downloaded."""
     del jobs
-    folder = weights_folder("blip-itm", options, models_dir)
-    if options.get("download", False):
-        return []
-    return [
-        ("folder", missing_sentence(_TITLE, file, folder))
-        for file in (WEIGHTS, VOCABULARY)
-        if find(file, folder) is None
-    ]
+    return missing_files(_TITLE, "blip-itm", (WEIGHTS, VOCABULARY), options, models_dir)
 
 
 def sizes_of(tensors: Mapping[str, torch.Tensor], path: Path) -> Sizes:

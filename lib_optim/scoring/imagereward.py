@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.scoring.base import ImageContext, Progress, WeightFile, image_label
-from lib_optim.scoring.weights import find, missing_sentence, obtain, weights_folder
+from lib_optim.scoring.weights import missing_files, obtain, weights_folder
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,7 +24,6 @@ __all__ = ["VOCABULARY", "WEIGHTS", "ImageRewardScorer", "build", "check"]
 
 _TITLE = "ImageReward"
 _TOKENS = 35
-_ADDED_TOKENS = ("[DEC]", "[ENC]")
 # Left over from pretraining, in the published file and in no use: the contrastive projections, and a buffer 0, 1, 2, ….
 _EXTRAS = r"blip\.(vision_proj|text_proj)\.(weight|bias)|blip\.text_encoder\.embeddings\.position_ids"
 
@@ -69,17 +68,13 @@ class ImageRewardScorer:
 
         from lib_optim.scoring.blip import FULL, RewardNetwork
         from lib_optim.scoring.state_dicts import fill, read_state_dict
-        from lib_optim.scoring.wordpiece import WordPiece
+        from lib_optim.scoring.wordpiece import BLIP_TOKENS, WordPiece, refuse_other_size
 
         sizes = self._sizes or FULL
         vocabulary = obtain(_TITLE, VOCABULARY, self._folder, self._download, progress)
         weights = obtain(_TITLE, WEIGHTS, self._folder, self._download, progress)
-        tokenizer = WordPiece.from_file(vocabulary, _ADDED_TOKENS)
-        if len(tokenizer) != sizes.vocabulary:
-            raise ScorerError(
-                f"{_TITLE}: {vocabulary} has {len(tokenizer) - len(_ADDED_TOKENS)} tokens instead of "
-                f"{sizes.vocabulary - len(_ADDED_TOKENS)}; it must be the vocab.txt of bert-base-uncased."
-            )
+        tokenizer = WordPiece.from_file(vocabulary, BLIP_TOKENS)
+        refuse_other_size(tokenizer, sizes.vocabulary, vocabulary, _TITLE)
         if progress is not None:
             progress(f"{_TITLE}: loading {weights.name}.")
         with torch.device("meta"):
@@ -142,11 +137,4 @@ def build(options: Mapping[str, Any], models_dir: Any) -> ImageRewardScorer:
 def check(options: Mapping[str, Any], models_dir: Path, jobs: Sequence[Any]) -> list[tuple[str, str]]:
     """Return which files are missing, for the plan check; none if they may be downloaded."""
     del jobs
-    folder = weights_folder("imagereward", options, models_dir)
-    if options.get("download", False):
-        return []
-    return [
-        ("folder", missing_sentence(_TITLE, file, folder))
-        for file in (WEIGHTS, VOCABULARY)
-        if find(file, folder) is None
-    ]
+    return missing_files(_TITLE, "imagereward", (WEIGHTS, VOCABULARY), options, models_dir)

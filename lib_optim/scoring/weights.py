@@ -14,14 +14,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.scoring.base import Progress, WeightFile
 
-__all__ = ["find", "missing_sentence", "obtain", "weights_folder"]
+__all__ = ["find", "missing_files", "missing_sentence", "obtain", "weights_folder"]
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60.0
@@ -48,6 +48,16 @@ def missing_sentence(title: str, file: WeightFile, folder: Path) -> str:
         f"{title} needs the file {file.name}{size}, which is not in {folder}: get it from {file.url} and put it "
         "there, or allow the download."
     )
+
+
+def missing_files(
+    title: str, scorer: str, files: Sequence[WeightFile], options: Mapping[str, Any], models_dir: Path
+) -> list[tuple[str, str]]:
+    """Return what the plan check says of files that are missing and may not be downloaded."""
+    folder = weights_folder(scorer, options, models_dir)
+    if options.get("download", False):
+        return []
+    return [("folder", missing_sentence(title, file, folder)) for file in files if find(file, folder) is None]
 
 
 def obtain(title: str, file: WeightFile, folder: Path, download: bool, progress: Progress | None = None) -> Path:

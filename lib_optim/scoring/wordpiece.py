@@ -13,7 +13,10 @@ from pathlib import Path
 
 from lib_optim.plan.errors import ScorerError
 
-__all__ = ["WordPiece"]
+__all__ = ["BLIP_TOKENS", "WordPiece", "refuse_other_size"]
+
+BLIP_TOKENS = ("[DEC]", "[ENC]")
+"""What BLIP adds to BERT's vocabulary."""
 
 _SPECIAL = ("[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]")
 _LONGEST_WORD = 100
@@ -120,3 +123,16 @@ def _is_noise(char: str) -> bool:
 def _is_punctuation(char: str) -> bool:
     """ASCII signs that Unicode calls symbols (``$+<=>^`|~``) count as punctuation too."""
     return ("!" <= char <= "~" and not char.isalnum()) or unicodedata.category(char).startswith("P")
+
+
+def refuse_other_size(tokenizer: WordPiece, size: int, path: Path, title: str) -> None:
+    """Look whether a BLIP network of `size` tokens was made for this vocabulary.
+
+    Raises:
+        ScorerError: It has another number of tokens; names `path`.
+    """
+    if len(tokenizer) != size:
+        raise ScorerError(
+            f"{title}: {path} has {len(tokenizer) - len(BLIP_TOKENS)} tokens instead of {size - len(BLIP_TOKENS)}; it "
+            "must be the vocab.txt of bert-base-uncased."
+        )

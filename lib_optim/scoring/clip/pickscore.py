@@ -8,16 +8,14 @@ prepared as laion/CLIP-ViT-H-14-laion2B-s32B-b79K does (shorter side to 224, cen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lib_optim.scoring.base import OptionRow, ScorerRow, WeightFile
-from lib_optim.scoring.clip.sources import DOWNLOAD, FOLDER, ClipSource, chosen_file, file_problems
-from lib_optim.scoring.weights import weights_folder
+from lib_optim.scoring.base import ScorerRow, WeightFile
+from lib_optim.scoring.clip.pair_rows import PAIR_OPTIONS, pair_build, pair_check
 
 if TYPE_CHECKING:
     from lib_optim.scoring.clip.scorer import PairScorer
+    from lib_optim.scoring.clip.sources import ClipSource
 
 __all__ = ["ROW", "WEIGHTS", "build", "check"]
 
@@ -33,24 +31,14 @@ WEIGHTS = WeightFile(
 )
 
 
-def build(options: Mapping[str, Any], models_dir: Any) -> PairScorer:
-    """Return the scorer for the options ``weights``, ``folder`` and ``download``."""
-    from lib_optim.scoring.clip.scorer import PairScorer  # not before it is wanted: a WebUI's start reads all rows
+def _scorer(source: ClipSource) -> PairScorer:
+    from lib_optim.scoring.clip.scorer import PairScorer
 
-    source = ClipSource(
-        _MODEL,
-        chosen_file("weights", options, WEIGHTS),
-        weights_folder(_ID, options, Path(models_dir)),
-        bool(options.get("download", False)),
-    )
     return PairScorer(_TITLE, source, scale=None)
 
 
-def check(options: Mapping[str, Any], models_dir: Path, jobs: Sequence[Any]) -> list[tuple[str, str]]:
-    """Return which file is missing, for the plan check."""
-    del jobs
-    return file_problems(_TITLE, {"weights": (WEIGHTS, _ID)}, options, models_dir)
-
+build = pair_build(_ID, _MODEL, WEIGHTS, _scorer)
+check = pair_check(_ID, _TITLE, WEIGHTS)
 
 ROW = ScorerRow(
     id=_ID,
@@ -65,7 +53,7 @@ ROW = ScorerRow(
     weights=(WEIGHTS,),
     packages=("open_clip",),
     batches=True,
-    options=(OptionRow("weights", "File with its weights (empty: the published one)", "path", ""), FOLDER, DOWNLOAD),
+    options=PAIR_OPTIONS,
     build=build,
     check=check,
 )
