@@ -14,7 +14,13 @@
     const judges = el('div', { class: 'optim-list', id: 'optim_judges' });
     const own = optim.ownScorers(plan);
     const section = optim.section({ id: 'optim_judges_card', title: 'Judges', open: false }, judges,
-      el('div', { class: 'optim-help', text: 'Several judges: each score is brought to the same scale, then averaged by weight.' }), own.node);
+      el('div', { class: 'optim-help', text: 'Several judges: each score is brought to the same scale, then averaged by weight.' }), own.node,
+    optim.calibrate(plan, (rows) => {
+      plan.form.scorers = rows;
+      if (goals.box.checked) for (const row of rows) row.axis = optim.newGoal(row, rows, titleOf);
+      drawJudges();
+      plan.changed('scorers');
+    }));
     // Several goals: every chosen judge names one; judges of the same name count as one goal, by their weights.
     const goals = optim.check('optim_goals', 'Several goals', (on) => {
       if (on) for (const row of plan.form.scorers) row.axis = optim.newGoal(row, plan.form.scorers, titleOf);

@@ -282,6 +282,7 @@ def _scorer_json(row: ScorerRow) -> dict[str, Any]:
         "id": row.id,
         "title": row.title,
         "group": group_of(row.id),
+        "across": row.across,
         "measures": row.measures,
         "fooled_by": row.fooled_by,
         "reads_prompt": row.reads_prompt,

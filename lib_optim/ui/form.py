@@ -42,7 +42,7 @@ from lib_optim.ui.ratings_form import ratings_from_text
 from lib_optim.ui.search_form import sampler_from_form
 from lib_optim.ui.verify_form import default_verify, verify_from_form
 
-__all__ = ["Choices", "default_form", "form_parts", "plan_from_form"]
+__all__ = ["Choices", "default_form", "form_parts", "judges_from_form", "plan_from_form"]
 
 RECIPE = "recipe"  # the method that `form["recipe"]` is for; as in `lib_optim.merging.recipe_method`
 
@@ -124,11 +124,14 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
         except OptimError as error:
             problems.append(Problem("models[0]", str(error)))
     payloads = _payloads(form, choices, problems)
-    scorers = _scorers(form, choices, problems)
+    scorers = judges_from_form(form, choices, problems)
     ahead = _ahead(form, problems)
     budget = budget_from_form(form, problems)
     verify = verify_from_form(form, choices.payloads, choices.scorers, problems)
-    parts = (lambda row, found: _payloads(row, choices, found), lambda row, found: _scorers(row, choices, found))
+    parts = (
+        lambda row, found: _payloads(row, choices, found),
+        lambda row, found: judges_from_form(row, choices, found),
+    )
     passes = passes_from_form(form, *parts, problems)
     seed = whole(form, "seed", 0, MAX_SEED, "The seed", problems)
     save = form.get("save") or {}
@@ -273,7 +276,8 @@ def _ahead(form: Mapping[str, Any], problems: list[Problem]) -> int:
     return whole({"ahead": eyes.get("ahead", 1)}, "ahead", 0, 10, "How many trials may wait for you", problems)
 
 
-def _scorers(form: Mapping[str, Any], choices: Choices, problems: list[Problem]) -> tuple[ScorerSpec, ...]:
+def judges_from_form(form: Mapping[str, Any], choices: Choices, problems: list[Problem]) -> tuple[ScorerSpec, ...]:
+    """Return the judges of a form, and append what is wrong with them to `problems`."""
     rows = form.get("scorers") or ()
     specs: list[ScorerSpec] = []
     for i, row in enumerate(rows):

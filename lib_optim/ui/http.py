@@ -16,10 +16,11 @@ from starlette.responses import JSONResponse, Response
 from lib_optim.plan.errors import OptimError, PlanError, RunError
 from lib_optim.ui.compat import login_missing
 
-__all__ = ["Call", "Refused", "endpoint"]
+__all__ = ["MAX_BODY", "Call", "Refused", "endpoint"]
 
 _log = logging.getLogger(__name__)
-_MAX_BODY = 1_000_000
+MAX_BODY = 1_000_000
+"""Bytes that a request may have, unless its route says otherwise."""
 
 
 class Refused(Exception):
@@ -39,19 +40,22 @@ class Call:
     body: Mapping[str, Any]
 
 
-def endpoint(handler: Callable[[Call], Any], hosts: Collection[str] | None = None) -> Callable[..., Any]:
+def endpoint(
+    handler: Callable[[Call], Any], hosts: Collection[str] | None = None, most: int = MAX_BODY
+) -> Callable[..., Any]:
     """Wrap `handler`, which runs on a worker thread and returns JSON data or a `Response`.
 
     Args:
         handler: Raises `OptimError` for everything the user should read.
         hosts: Names by which the server may be called; None accepts any (a WebUI is reached through tunnels and
             proxies). Keeps a foreign page from reaching a local server through a name of its own.
+        most: Bytes that a request may have.
     """
 
     async def serve(request: Request) -> Response:
         try:
             _check(request, hosts)
-            body = await _body(request) if request.method == "POST" else {}
+            body = await _body(request, most) if request.method == "POST" else {}
             result = await run_in_threadpool(handler, Call(request.query_params, request.path_params, body))
         except Refused as error:
             return _error(error.status, str(error))
@@ -93,14 +97,14 @@ def _same_origin(request: Request, host: str) -> bool:
     return origin is None or urlsplit(origin).netloc in (host, request.headers.get("x-forwarded-host"))
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
+async def _body(request: Request, most: int) -> Mapping[str, Any]:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise Refused(415, "The request must be JSON (Content-Type: application/json).")
     size = 0
     parts = []
     async for part in request.stream():
         size += len(part)
-        if size > _MAX_BODY:
+        if size > most:
             raise Refused(413, "The request is too large.")
         parts.append(part)
     try:

@@ -11,6 +11,7 @@
     POST /optim/api/choice               {"methods": […]}: several merge methods as one
     POST /optim/api/guide                see `lib_optim.ui.guide_view`
     GET  /optim/api/importance | POST freeze | fork   see `lib_optim.ui.insight`
+    POST /optim/api/calibrate_sample | calibrate | calibrate_stop, GET calibrate   see `lib_optim.ui.calibrate`
     POST /optim/api/selftest, GET same   start it; its state and report
     GET  /optim/image/{run}/{file}       an image of a run
 
@@ -30,10 +31,11 @@ from lib_optim.plan.errors import PlanError
 from lib_optim.plan.run_plan import RunPlan, SaveSpec
 from lib_optim.run.marks import Mark
 from lib_optim.ui.base_advice import base_advice
+from lib_optim.ui.calibrate import MOST_BYTES, CalibrateApi
 from lib_optim.ui.catalog import Catalog
-from lib_optim.ui.form import plan_from_form
+from lib_optim.ui.form import judges_from_form, plan_from_form
 from lib_optim.ui.guide_view import guide_shown
-from lib_optim.ui.http import Call, Refused, endpoint
+from lib_optim.ui.http import MAX_BODY, Call, Refused, endpoint
 from lib_optim.ui.insight import InsightApi
 from lib_optim.ui.plan_check import check_json
 from lib_optim.ui.recipes import known_recipes, recipe_json
@@ -48,6 +50,9 @@ __all__ = ["mount"]
 
 IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 _SNAPSHOT = "/optim/api/snapshot"
+_SAMPLE = "/optim/api/calibrate_sample"
+_LARGE = {_SAMPLE: MOST_BYTES * 4 // 3 + MAX_BODY}
+"""Routes that take more than the usual request: bytes. A file grows by a third in base64."""
 _MARKS: dict[str, Mark] = {"broken": "mark: broken", "left out": "mark: left out"}
 
 
@@ -62,7 +67,7 @@ def mount(app: Any, manager: RunManager, hosts: Collection[str] | None = None) -
     if any(getattr(route, "path", None) == _SNAPSHOT for route in app.routes):
         return
     for method, path, handler in _Api(manager).table():
-        app.router.add_route(path, endpoint(handler, hosts), methods=[method])
+        app.router.add_route(path, endpoint(handler, hosts, _LARGE.get(path, MAX_BODY)), methods=[method])
 
 
 class _Api:
@@ -71,6 +76,11 @@ class _Api:
         self._catalog = Catalog(manager)
         self._selftest = SelftestJob(manager)
         self._insight = InsightApi(manager, self._plan)
+        self._calibrate = CalibrateApi(
+            manager.scorers_dir,
+            lambda form, problems: judges_from_form(form, self._catalog.choices(), problems),
+            lambda: manager.active,
+        )
 
     def table(self) -> tuple[tuple[str, str, Callable[[Call], Any]], ...]:
         return (
@@ -93,6 +103,10 @@ class _Api:
             ("GET", "/optim/api/importance", self._insight.importance),
             ("POST", "/optim/api/freeze", self._insight.freeze),
             ("POST", "/optim/api/fork", self._insight.fork),
+            ("POST", _SAMPLE, self._calibrate.sample),
+            ("POST", "/optim/api/calibrate", self._calibrate.start),
+            ("POST", "/optim/api/calibrate_stop", lambda _: self._calibrate.stop()),
+            ("GET", "/optim/api/calibrate", lambda _: self._calibrate.state()),
             ("POST", "/optim/api/selftest", lambda _: self._selftest.start()),
             ("GET", "/optim/api/selftest", lambda _: self._selftest.state()),
             ("GET", "/optim/image/{folder}/{file}", self._image),
