@@ -113,6 +113,14 @@
     }
   };
 
+  // A chosen file as requests carry it.
+  optim.base64 = (file) => new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result).split(',')[1] || '');
+    reader.onerror = () => reject(new Error(`${file.name} can't be read.`));
+    reader.readAsDataURL(file);
+  });
+
   let counter = 0;
   optim.requestId = () => {
     counter += 1;

@@ -21,14 +21,24 @@
           },
         });
         const facts = `${optim.plural(row.images, 'image')} · ${row.size} · ${optim.plural(row.steps, 'step')}${row.weight === 1 ? '' : ` · weight ${row.weight}`}`;
-        return el('label', { class: 'optim-choice' }, box,
+        return el('div', { class: 'optim-payload' }, el('label', { class: 'optim-choice' }, box,
           el('span', { class: 'optim-choice-text' },
             el('span', { class: 'optim-choice-name' }, el('b', { text: row.name }), el('span', { class: 'optim-note', text: facts })),
-            el('span', { class: 'optim-prompt', text: row.prompt || '(no prompt)', title: row.prompt })));
+            el('span', { class: 'optim-prompt', text: row.prompt || '(no prompt)', title: row.prompt }))), optim.payloadButton(plan, row, written));
       }));
       const problems = plan.setup.payload_problems.map((sentence) => el('div', { class: 'optim-warning', text: sentence }));
       const where = plan.setup.folders.payloads[plan.setup.folders.payloads.length - 1];
-      payloadNote.replaceChildren(...problems, el('div', { text: `Your own: put .json files into ${where} and click Refresh above.` }));
+      payloadNote.replaceChildren(...problems, optim.newPayloads(plan, written, (problem) => payloadNote.append(el('div', { class: 'optim-error', text: problem.message }))),
+        el('div', { text: `Your own lie in ${where}; put .json files there and click Refresh above.` }));
+    };
+    // A payload was written (name) or taken away (empty), in place of `old` if that is one: a new one is chosen at once.
+    const written = async (name, old) => {
+      const chosen = plan.form.payloads.filter((other) => other !== old || name === old);
+      if (name && (!old || plan.form.payloads.includes(old))) chosen.push(name);
+      plan.form.payloads = [...new Set(chosen)];
+      plan.changed('payloads');
+      await plan.reload();
+      plan.changed('payloads');
     };
 
     // The tiny demo checkpoints want tiny images; as long as the user has chosen none.

@@ -11,13 +11,6 @@
   const TYPES = ['image/png', 'image/jpeg', 'image/webp'];
   const percent = (share) => `${Math.round(share * 100)} %`;
 
-  const base64 = (file) => new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result).split(',')[1] || '');
-    reader.onerror = () => reject(new Error(`${file.name} can't be read.`));
-    reader.readAsDataURL(file);
-  });
-
   // What was sorted stays while the page does, so that closing the dialog loses nothing.
   const samples = []; // {file, grade, url}
   let prompt = '';
@@ -103,7 +96,7 @@
       const mine = optim.requestId();
       for (const [i, sample] of samples.entries()) {
         at.textContent = `Reading ${i + 1} of ${samples.length} …`;
-        await optim.post('calibrate_sample', { session: mine, name: sample.file.name, grade: sample.grade, prompt, data: await base64(sample.file) });
+        await optim.post('calibrate_sample', { session: mine, name: sample.file.name, grade: sample.grade, prompt, data: await optim.base64(sample.file) });
       }
       session = mine;
     };

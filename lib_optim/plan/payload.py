@@ -15,6 +15,7 @@ from lib_optim.plan.noun import Noun
 
 __all__ = [
     "FORBIDDEN_OVERRIDES",
+    "LIMITS",
     "MAX_SEED",
     "OWN_FIELDS",
     "ImageJob",
@@ -33,6 +34,14 @@ FORBIDDEN_OVERRIDES = (
     "forge_additional_modules", "forge_unet_storage_dtype",
 )  # fmt: skip
 MAX_SEED = 2**32 - 1
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "steps": (1, 150), "cfg_scale": (0, 30), "width": (16, 4096), "height": (16, 4096),
+    "batch_size": (1, 64), "n_iter": (1, 64), "seed": (-1, MAX_SEED), "subseed": (-1, MAX_SEED),
+    "subseed_strength": (0, 1), "clip_skip": (1, 12), "hr_scale": (1, 8),
+    "hr_second_pass_steps": (0, 150), "denoising_strength": (0, 1), "score_weight": (0, 1e6),
+    "s_churn": (0, 100), "s_tmin": (0, 10), "s_noise": (0, 2),
+}  # fmt: skip
+"""Least and greatest value of the number fields; `Payload.eta`, which may be None, has 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -121,16 +130,9 @@ class Payload(Noun):
 
     def problems(self, where: str) -> list[Problem]:
         """Return what is out of range, a sentence each."""
-        limits: tuple[tuple[str, float, float], ...] = (
-            ("steps", 1, 150), ("cfg_scale", 0, 30), ("width", 16, 4096), ("height", 16, 4096),
-            ("batch_size", 1, 64), ("n_iter", 1, 64), ("seed", -1, MAX_SEED), ("subseed", -1, MAX_SEED),
-            ("subseed_strength", 0, 1), ("clip_skip", 1, 12), ("hr_scale", 1, 8),
-            ("hr_second_pass_steps", 0, 150), ("denoising_strength", 0, 1), ("score_weight", 0, 1e6),
-            ("s_churn", 0, 100), ("s_tmin", 0, 10), ("s_noise", 0, 2),
-        )  # fmt: skip
         found = [
             Problem(f"{where}.{name}", f"Payload '{self.name}': {name} must lie between {low:g} and {high:g}.")
-            for name, low, high in limits
+            for name, (low, high) in LIMITS.items()
             if not low <= getattr(self, name) <= high
         ]
         if self.eta is not None and not 0 <= self.eta <= 1:

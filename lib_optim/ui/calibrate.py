@@ -11,8 +11,6 @@ The pictures stay in memory until others come or the user stops it; they are wri
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -62,10 +60,7 @@ class CalibrateApi:
             raise Refused(400, "'grade' must be 0 (bad), 1 (middling) or 2 (good).")
         if not session or not name:
             raise Refused(400, "A picture needs 'session' and 'name'.")
-        try:
-            data = base64.b64decode(str(call.body.get("data") or ""), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise Refused(400, "'data' must be a picture file in base64.") from error
+        data = call.file()
         if len(data) > MOST_BYTES:
             raise Refused(413, f"{name} is larger than {MOST_BYTES // 1_000_000} MB.")
         sample = Sample(name, float(grade), prompt, data)

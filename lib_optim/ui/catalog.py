@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_optim import __version__
-from lib_optim.hosts.base import Checkpoint
+from lib_optim.hosts.base import Checkpoint, HostCapabilities
 from lib_optim.merging.user_methods import METHODS_FOLDER, load_user_methods
 from lib_optim.plan.adjust import TITLES
 from lib_optim.plan.architectures import architecture_of
@@ -24,6 +24,7 @@ from lib_optim.ui.form import Choices, default_form
 from lib_optim.ui.model_list import lora_files, model_rows
 from lib_optim.ui.own_methods import own_methods
 from lib_optim.ui.own_scorers import own_scorers
+from lib_optim.ui.payload_fields import payload_fields_json
 
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
@@ -70,8 +71,9 @@ class Catalog:
             "loaded": loaded,
             "vaes": _vaes(host.paths().vaes),
             "block_maps": self._own_maps(),
-            "payloads": [_payload_json(payload, own) for payload, own in payloads.values()],
+            "payloads": [_payload_json(payload, own, capabilities) for payload, own in payloads.values()],
             "payload_problems": problems,
+            "payload_fields": payload_fields_json(capabilities),
             "payload_sets": sets,
             "scorers": scorers,
             "scorer_groups": [{"id": group.id, "title": group.title} for group in GROUPS],
@@ -154,7 +156,12 @@ class Catalog:
     def _folders(self) -> Iterator[tuple[Path, bool]]:
         """Yield folder and whether it is the user's own; a name in a later one wins."""
         yield _SHIPPED_PAYLOADS, False
-        yield self._manager.host.paths().data / "payloads", True
+        yield self.payloads_folder, True
+
+    @property
+    def payloads_folder(self) -> Path:
+        """The user's own payload files."""
+        return self._manager.host.paths().data / "payloads"
 
     def _payloads(self) -> tuple[dict[str, tuple[Payload, bool]], list[str]]:
         found: dict[str, tuple[Payload, bool]] = {}
@@ -259,7 +266,7 @@ def _easiest(scorers: list[dict[str, Any]]) -> list[str]:
     return [next(easy, MANUAL)]
 
 
-def _payload_json(payload: Payload, own: bool) -> dict[str, Any]:
+def _payload_json(payload: Payload, own: bool, can: HostCapabilities) -> dict[str, Any]:
     return {
         "name": payload.name,
         "prompt": payload.prompt,
@@ -269,6 +276,8 @@ def _payload_json(payload: Payload, own: bool) -> dict[str, Any]:
         "images": payload.images,
         "weight": payload.score_weight,
         "own": own,
+        "payload": payload.to_json(),
+        "unable": [field for field in payload.used_fields() if field not in can.payload_fields],
     }
 
 

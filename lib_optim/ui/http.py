@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping
@@ -38,6 +39,17 @@ class Call:
     query: Mapping[str, str]
     path: Mapping[str, str]
     body: Mapping[str, Any]
+
+    def file(self, field: str = "data") -> bytes:
+        """Return a file that the body holds in base64.
+
+        Raises:
+            Refused: It is not in base64.
+        """
+        try:
+            return base64.b64decode(str(self.body.get(field) or ""), validate=True)
+        except ValueError as error:
+            raise Refused(400, f"'{field}' must be a file in base64.") from error
 
 
 def endpoint(

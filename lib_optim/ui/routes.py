@@ -11,6 +11,7 @@
     POST /optim/api/choice               {"methods": […]}: several merge methods as one
     POST /optim/api/guide                see `lib_optim.ui.guide_view`
     GET  /optim/api/importance | POST freeze | fork   see `lib_optim.ui.insight`
+    POST /optim/api/payload | payload_delete | payload_read   see `lib_optim.ui.payload_api`
     POST /optim/api/calibrate_sample | calibrate | calibrate_stop, GET calibrate   see `lib_optim.ui.calibrate`
     POST /optim/api/selftest, GET same   start it; its state and report
     GET  /optim/image/{run}/{file}       an image of a run
@@ -37,6 +38,7 @@ from lib_optim.ui.form import judges_from_form, plan_from_form
 from lib_optim.ui.guide_view import guide_shown
 from lib_optim.ui.http import MAX_BODY, Call, Refused, endpoint
 from lib_optim.ui.insight import InsightApi
+from lib_optim.ui.payload_api import PayloadApi
 from lib_optim.ui.plan_check import check_json
 from lib_optim.ui.recipes import known_recipes, recipe_json
 from lib_optim.ui.selftest_job import SelftestJob
@@ -51,7 +53,8 @@ __all__ = ["mount"]
 IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 _SNAPSHOT = "/optim/api/snapshot"
 _SAMPLE = "/optim/api/calibrate_sample"
-_LARGE = {_SAMPLE: MOST_BYTES * 4 // 3 + MAX_BODY}
+_READ = "/optim/api/payload_read"
+_LARGE = dict.fromkeys((_SAMPLE, _READ), MOST_BYTES * 4 // 3 + MAX_BODY)
 """Routes that take more than the usual request: bytes. A file grows by a third in base64."""
 _MARKS: dict[str, Mark] = {"broken": "mark: broken", "left out": "mark: left out"}
 
@@ -76,6 +79,7 @@ class _Api:
         self._catalog = Catalog(manager)
         self._selftest = SelftestJob(manager)
         self._insight = InsightApi(manager, self._plan)
+        self._payload = PayloadApi(manager.host, self._catalog.payloads_folder)
         self._calibrate = CalibrateApi(
             manager.scorers_dir,
             lambda form, problems: judges_from_form(form, self._catalog.choices(), problems),
@@ -103,6 +107,9 @@ class _Api:
             ("GET", "/optim/api/importance", self._insight.importance),
             ("POST", "/optim/api/freeze", self._insight.freeze),
             ("POST", "/optim/api/fork", self._insight.fork),
+            ("POST", "/optim/api/payload", self._payload.save),
+            ("POST", "/optim/api/payload_delete", self._payload.delete),
+            ("POST", _READ, self._payload.read),
             ("POST", _SAMPLE, self._calibrate.sample),
             ("POST", "/optim/api/calibrate", self._calibrate.start),
             ("POST", "/optim/api/calibrate_stop", lambda _: self._calibrate.stop()),

@@ -1,0 +1,88 @@
+"""The fields of the payload editor: what they are called, and which of them a host can honour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lib_optim.hosts.base import HostCapabilities
+from lib_optim.plan.payload import LIMITS, OWN_FIELDS, Payload
+
+__all__ = ["FIELDS", "PayloadField", "payload_fields_json"]
+
+
+@dataclass(frozen=True)
+class PayloadField:
+    """A field of the editor.
+
+    `kind`: ``text``, ``long`` (several lines), ``whole``, ``number``, ``bool``, ``names`` (a list, comma between),
+    ``sampler``, ``scheduler`` or ``json``. `group` is empty for what is in sight, else the title of a fold.
+    """
+
+    name: str
+    title: str
+    kind: str
+    group: str = ""
+    help: str = ""
+
+
+_VARIATION, _HIRES, _MORE = "Variation", "Hires fix", "More"
+
+FIELDS = (
+    PayloadField("name", "Name", "text"),
+    PayloadField("prompt", "Prompt", "long"),
+    PayloadField("negative_prompt", "Negative prompt", "long"),
+    PayloadField("width", "Width", "whole"),
+    PayloadField("height", "Height", "whole"),
+    PayloadField("steps", "Steps", "whole"),
+    PayloadField("cfg_scale", "CFG scale", "number"),
+    PayloadField("sampler_name", "Sampler", "sampler"),
+    PayloadField("scheduler", "Schedule", "scheduler"),
+    PayloadField("batch_size", "Images", "whole", help="Per trial, seeds counting up; more tell merges apart better."),
+    PayloadField("seed", "First seed", "whole", help="-1: drawn at Start and kept, so that all merges get the same."),
+    PayloadField("score_weight", "Weight", "number", help="Its share in the score; 0: made and shown, not scored."),
+    PayloadField("clip_skip", "Clip skip", "whole"),
+    PayloadField(
+        "caption", "What judges read instead of the prompt", "long", _MORE,
+        "A plain sentence, where the prompt is a list of tags.",
+    ),
+    PayloadField("styles", "Styles", "names", _MORE, "Names of the WebUI's styles, a comma between."),
+    PayloadField("tiling", "Tiling", "bool", _MORE),
+    PayloadField("restore_faces", "Restore faces", "bool", _MORE),
+    PayloadField("eta", "Eta", "number", _MORE, "Empty: the WebUI's own."),
+    PayloadField("s_churn", "Sigma churn", "number", _MORE),
+    PayloadField("s_tmin", "Sigma tmin", "number", _MORE),
+    PayloadField("s_noise", "Sigma noise", "number", _MORE),
+    PayloadField(
+        "override_settings", "Settings of the WebUI for these images", "json", _MORE,
+        'JSON, such as {"eta_noise_seed_delta": 31337}; settings that swap the model are refused.',
+    ),
+    PayloadField("enable_hr", "Hires fix", "bool", _HIRES),
+    PayloadField("hr_scale", "Upscale by", "number", _HIRES),
+    PayloadField("hr_upscaler", "Upscaler", "text", _HIRES, "Empty: the WebUI's own."),
+    PayloadField("hr_second_pass_steps", "Hires steps", "whole", _HIRES, "0: as many as above."),
+    PayloadField("denoising_strength", "Denoising strength", "number", _HIRES),
+    PayloadField("subseed", "Variation seed", "whole", _VARIATION, "-1: drawn at Start and kept."),
+    PayloadField("subseed_strength", "Variation strength", "number", _VARIATION),
+)  # fmt: skip
+"""In the order in which they are shown. `n_iter` is not asked for: the editor counts images, batched or not."""
+
+
+def payload_fields_json(can: HostCapabilities) -> list[dict[str, Any]]:
+    """Return the fields that a host honours, with limits, defaults and the names to choose from."""
+    named = {"sampler": can.samplers, "scheduler": can.schedulers}
+    blank = Payload("new").to_json()
+    return [
+        {
+            "name": row.name,
+            "title": row.title,
+            "kind": row.kind,
+            "group": row.group,
+            "help": row.help,
+            "default": "" if row.name == "name" else blank[row.name],
+            "limits": list(LIMITS.get(row.name, ())),
+            "choices": list(named.get(row.kind, ())),
+        }
+        for row in FIELDS
+        if (row.name in OWN_FIELDS or row.name in can.payload_fields) and (row.kind != "scheduler" or can.schedulers)
+    ]

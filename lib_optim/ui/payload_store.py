@@ -1,0 +1,108 @@
+"""The user's own payload files: written and removed one payload at a time, whatever else a file holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lib_optim.plan.errors import PlanError, RunError
+from lib_optim.plan.payload import Payload, load_payload
+from lib_optim.run.folder import file_name, write_atomic
+
+__all__ = ["PayloadStore"]
+
+
+class PayloadStore:
+    """One folder of ``*.json`` files, each with one payload or a list of them.
+
+    Args:
+        folder: Made when first written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save(self, payload: Payload, instead_of: str = "") -> Path:
+        """Write `payload`, in place of the one called `instead_of` if the folder has it, else to a file of its own.
+
+        Returns:
+            The file.
+
+        Raises:
+            PlanError: The payload has problems, or another of the same name is there.
+            RunError: The file cannot be written.
+        """
+        problems = payload.problems("payload")
+        if problems:
+            raise PlanError(problems)
+        known = self._places()
+        if payload.name != instead_of and payload.name in known:
+            raise PlanError(f"You have a payload '{payload.name}' already; give this one another name.")
+        path, at = known.get(instead_of, (self._free(payload.name), 0))
+        entries = self._entries(path) if instead_of in known else [None]
+        entries[at] = _entry(payload)
+        self._write(path, entries)
+        return path
+
+    def delete(self, name: str) -> None:
+        """Take a payload away. The file's last one takes the file with it, which is renamed to ``….json.deleted``.
+
+        Raises:
+            RunError: The user has no such payload, or the file cannot be changed.
+        """
+        known = self._places()
+        if name not in known:
+            raise RunError(
+                f"'{name}' is no payload of your own, so it can't be deleted; leave it out of the plan instead."
+            )
+        path, at = known[name]
+        entries = self._entries(path)
+        del entries[at]
+        if entries:
+            self._write(path, entries)
+            return
+        try:
+            path.replace(path.with_name(f"{path.name}.deleted"))
+        except OSError as error:
+            raise RunError(f"{path.name} can't be deleted: {error.strerror or error}.") from error
+
+    def _places(self) -> dict[str, tuple[Path, int]]:
+        """Return where each payload stands; files that cannot be read are left alone."""
+        found: dict[str, tuple[Path, int]] = {}
+        for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else ():
+            try:
+                found.update({payload.name: (path, at) for at, payload in enumerate(load_payload(path))})
+            except PlanError:
+                continue
+        return found
+
+    def _entries(self, path: Path) -> list[Any]:
+        """Return what a file holds, each payload with its name: that of a file with one may be the file's own."""
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
+        entries = data if isinstance(data, list) else [data]
+        names = [payload.name for payload in load_payload(path)]
+        return [{"name": name, **entry} for name, entry in zip(names, entries, strict=True)]
+
+    def _free(self, name: str) -> Path:
+        stem = file_name(name)
+        taken = [self._folder / f"{stem}{suffix}.json" for suffix in ("", *(f" {i}" for i in range(2, 1000)))]
+        return next(path for path in taken if not path.exists())
+
+    def _write(self, path: Path, entries: list[Any]) -> None:
+        data = entries[0] if len(entries) == 1 else entries
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise RunError(f"{path.name} can't be written: {error.strerror or error}.") from error
+
+
+def _entry(payload: Payload) -> Mapping[str, Any]:
+    """Return what differs from the defaults: what a person would have written."""
+    blank = Payload(payload.name)
+    fields = [f.name for f in dataclasses.fields(Payload)]
+    changed = {name for name in fields if getattr(payload, name) != getattr(blank, name)}
+    return {name: value for name, value in payload.to_json().items() if name == "name" or name in changed}
