@@ -196,6 +196,7 @@
     const live = el('div', { class: 'optim-live' }, pareto.node, plotCard, verdict.node, importance.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard);
     const right = el('div', { class: 'optim-right' }, welcome, live);
     form.node.append(selftest.node);
+    live.hidden = welcome.hidden = true; // until the program says which of them it is to be
     root.replaceChildren(bar.node, notices.node, rater.node, el('div', { class: 'optim-columns' }, form.node, right));
 
     // At rest: the last trial that came to an end, rather than one that Stop cut short.
