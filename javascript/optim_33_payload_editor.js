@@ -49,9 +49,10 @@
       check.box.checked = Boolean(value);
       return { node: check.node, get: () => check.box.checked };
     }
-    if (field.kind === 'sampler' || field.kind === 'scheduler') {
+    if (['sampler', 'scheduler', 'choice'].includes(field.kind)) {
       const names = value && !field.choices.includes(value) ? [value, ...field.choices] : field.choices;
-      const select = el('select', common, el('option', { value: '', text: 'the program’s default' }), ...names.map((name) => el('option', { value: name, text: name })));
+      const none = field.kind === 'choice' ? null : el('option', { value: '', text: 'the program’s default' });
+      const select = el('select', common, none, ...names.map((name) => el('option', { value: name, text: name })));
       select.value = value || '';
       return { node: optim.field(field.title, select, field.help), get: () => select.value };
     }

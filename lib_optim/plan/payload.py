@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.noun import Noun
@@ -80,6 +80,8 @@ class Payload(Noun):
         override_settings: Host settings for these images; those that swap models are refused.
         score_weight: Share of this payload in the trial's value; 0 shows its images and scores none.
         caption: What scorers read instead of the prompt, if given.
+        wildcards: What becomes of wildcards in the prompts (`lib_optim.plan.wildcards`): ``draw`` one text per image
+            when the plan is made, ``all`` texts that they can become, or ``off``: the prompts are taken as they are.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Payload(Noun):
     override_settings: Mapping[str, Any] = field(default_factory=dict)
     score_weight: float = 1.0
     caption: str = ""
+    wildcards: Literal["draw", "all", "off"] = "draw"
 
     @property
     def images(self) -> int:
@@ -156,7 +159,7 @@ class Payload(Noun):
 
 
 # Fields that concern Optim and not the host.
-OWN_FIELDS = frozenset({"name", "score_weight", "caption", "batch_size", "n_iter"})
+OWN_FIELDS = frozenset({"name", "score_weight", "caption", "wildcards", "batch_size", "n_iter"})
 
 
 def _default(f: dataclasses.Field[Any]) -> Any:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lib_optim.plan.design import StartDesign
+from lib_optim.plan.drawn_prompts import drawn_prompts
 from lib_optim.plan.guide import Guide
 from lib_optim.plan.noun import Noun
 from lib_optim.plan.payload import Payload, drawn_like, drawn_seeds
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.plan.starts import StartPoint
+from lib_optim.plan.wildcards import Wildcards
 
 __all__ = ["Budget", "ModelRef", "PassSpec", "RunPlan", "SamplerSpec", "SaveSpec", "SharedSpec", "VerifySpec"]
 
@@ -201,6 +203,23 @@ class RunPlan(Noun):
     methods: tuple[str, ...] = ()
     shared: SharedSpec = field(default_factory=SharedSpec)
     ahead: int = 0
+
+    def with_drawn_prompts(self, wildcards: Wildcards) -> RunPlan:
+        """Return the plan with every wildcard in a prompt drawn, as `seed` and the payload's name say.
+
+        Raises:
+            PlanError: A wildcard file is missing, or the like; one sentence per payload.
+        """
+        root = f"prompts {self.seed}"
+        verify = dataclasses.replace(self.verify, payloads=drawn_prompts(self.verify.payloads, wildcards, root))
+        passes = tuple(
+            dataclasses.replace(later, payloads=drawn_prompts(later.payloads, wildcards, root))
+            if later.payloads is not None
+            else later
+            for later in self.passes
+        )
+        payloads = drawn_prompts(self.payloads, wildcards, root)
+        return dataclasses.replace(self, payloads=payloads, verify=verify, passes=passes)
 
     def with_drawn_seeds(self) -> RunPlan:
         """Return the plan with every payload seed and variation seed of -1 replaced by one derived from `seed`."""

@@ -31,6 +31,7 @@ from lib_optim.run.check_save import save_size
 from lib_optim.run.check_settings import settings_problems
 from lib_optim.run.device import device_notes, device_problems
 from lib_optim.run.notes import notes_of
+from lib_optim.run.prompts import with_prompts
 from lib_optim.scoring.user_scorers import SCORERS_FOLDER, load_user_scorers
 from lib_optim.search.samplers import fit_problems
 
@@ -100,10 +101,15 @@ class PlanCheck:
 
 def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     """Look at everything in `plan`, and name every problem, a sentence each. Reads headers only; any thread."""
+    drawing: list[Problem] = []
+    try:
+        plan = with_prompts(plan, host)
+    except PlanError as error:
+        drawing.extend(error.problems)  # the prompts stay open, so that what else is wrong is said, too
     plan = plan.with_drawn_seeds()
     load_user_methods(host.paths().data / METHODS_FOLDER)
     load_user_scorers(host.paths().data / SCORERS_FOLDER)
-    problems = [*settings_problems(plan, host, scorers_dir), *pass_problems(plan, host, scorers_dir)]
+    problems = [*drawing, *settings_problems(plan, host, scorers_dir), *pass_problems(plan, host, scorers_dir)]
     headers = _headers(plan, problems)
     architecture = architecture_for(headers, host, problems) if headers else None
     method = _method(plan, architecture, headers, problems)

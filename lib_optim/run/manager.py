@@ -24,6 +24,7 @@ from lib_optim.run.folder import RunFolder, list_runs
 from lib_optim.run.fork import Taken, take_over
 from lib_optim.run.marks import Mark
 from lib_optim.run.passes import RunPass
+from lib_optim.run.prompts import with_prompts
 from lib_optim.run.recorded import Recorded, found_model, recorded_run, recorded_trial
 from lib_optim.run.sameness import refuse_changed_space
 from lib_optim.run.saving import Saved, save_trial
@@ -125,7 +126,7 @@ class RunManager:
         """
         worker = self._changing()
         now = worker.context.resolved
-        plan = dataclasses.replace(plan, passes=(), verify=now.plan.verify)
+        plan = with_prompts(dataclasses.replace(plan, passes=(), verify=now.plan.verify), self.host)
         refuse_another_run(now, self._resolve(plan))
         return worker.context.history.change(plan).number
 

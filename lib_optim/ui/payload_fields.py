@@ -16,7 +16,7 @@ class PayloadField:
     """A field of the editor.
 
     `kind`: ``text``, ``long`` (several lines), ``whole``, ``number``, ``bool``, ``names`` (a list, comma between),
-    ``sampler``, ``scheduler`` or ``json``. `group` is empty for what is in sight, else the title of a fold.
+    ``choice``, ``sampler``, ``scheduler`` or ``json``. `group` is empty for what is in sight, else the title of a fold.
     """
 
     name: str
@@ -46,6 +46,10 @@ FIELDS = (
         "caption", "What judges read instead of the prompt", "long", _MORE,
         "A plain sentence, where the prompt is a list of tags.",
     ),
+    PayloadField(
+        "wildcards", "Wildcards in the prompts", "choice", _MORE,
+        "{red|blue} and __file__: draw one text per image at Start, make all, or off.",
+    ),
     PayloadField("styles", "Styles", "names", _MORE, "Names of the WebUI's styles, a comma between."),
     PayloadField("tiling", "Tiling", "bool", _MORE),
     PayloadField("restore_faces", "Restore faces", "bool", _MORE),
@@ -70,7 +74,7 @@ FIELDS = (
 
 def payload_fields_json(can: HostCapabilities) -> list[dict[str, Any]]:
     """Return the fields that a host honours, with limits, defaults and the names to choose from."""
-    named = {"sampler": can.samplers, "scheduler": can.schedulers}
+    named = {"sampler": can.samplers, "scheduler": can.schedulers, "choice": ("draw", "all", "off")}
     blank = Payload("new").to_json()
     return [
         {
