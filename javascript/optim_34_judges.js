@@ -13,8 +13,9 @@
   optim.parts.judges = (plan) => {
     const judges = el('div', { class: 'optim-list', id: 'optim_judges' });
     const own = optim.ownScorers(plan);
+    const combining = optim.combiningOptions(plan);
     const section = optim.section({ id: 'optim_judges_card', title: 'Judges', open: false }, judges,
-      el('div', { class: 'optim-help', text: 'Several judges: each score is brought to the same scale, then averaged by weight.' }), own.node,
+      el('div', { class: 'optim-help', text: 'Several judges: each score is brought to the same scale, then averaged by weight. Weight 0: only watched.' }), own.node, combining.node,
     optim.calibrate(plan, (rows) => {
       plan.form.scorers = rows;
       if (goals.box.checked) for (const row of rows) row.axis = optim.newGoal(row, rows, titleOf);
@@ -58,7 +59,7 @@
             },
           },
         })) : null;
-        const more = options.length || goal ? el('div', { class: 'optim-options' }, goal, ...options) : null;
+        const more = el('div', { class: 'optim-options' }, goal, ...options, optim.judgedPayloads(row, state, plan));
         const box = el('input', {
           type: 'checkbox', value: row.id, checked: Boolean(judgeRow(row.id)),
           on: {
@@ -77,7 +78,7 @@
         const side = el('label', { class: 'optim-weight-field' }, el('span', { class: 'optim-note', text: 'weight' }), weight);
         const reveal = () => {
           side.hidden = !box.checked;
-          if (more) more.hidden = !box.checked;
+          more.hidden = !box.checked;
         };
         reveal();
         return el('div', { class: 'optim-judge' },
@@ -171,6 +172,7 @@
       refill: drawJudges,
       draw: () => {
         own.draw();
+        combining.draw();
         const titles = plan.form.scorers.map((row) => (plan.setup.scorers.find((s) => s.id === row.id) || { title: row.id }).title);
         const axes = new Set(plan.form.scorers.map((row) => row.axis).filter(Boolean));
         section.summary(!titles.length ? 'none chosen' : axes.size > 1 ? `${axes.size} goals: ${[...axes].join(', ')}` : titles.join(' + '));

@@ -65,7 +65,7 @@
         if (plan.touched.has(`model${i}`) && (has(plan.setup.models, 'path', path) || (i > 0 && path === ''))) next.models[i] = path;
       });
       if (next.models[0] === next.models[1]) next.models[1] = '';
-      for (const key of ['method', 'methods', 'parameters', 'sampler', 'sampler_options', 'design', 'presets', 'trials', 'stop', 'verify', 'passes', 'seed', 'name', 'save', 'shared', 'merge_device', 'vary', 'start', 'earlier', 'recipe', 'recipe_path', 'adjust']) {
+      for (const key of ['method', 'methods', 'parameters', 'sampler', 'sampler_options', 'design', 'presets', 'trials', 'stop', 'verify', 'passes', 'combining', 'seed', 'name', 'save', 'shared', 'merge_device', 'vary', 'start', 'earlier', 'recipe', 'recipe_path', 'adjust']) {
         if (plan.touched.has(key) && old[key] !== undefined) next[key] = old[key];
       }
       if (plan.touched.has('payloads')) next.payloads = (old.payloads || []).filter((name) => has(plan.setup.payloads, 'name', name));

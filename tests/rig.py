@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from lib_optim.hosts.base import Checkpoint
 from lib_optim.hosts.standalone import StandaloneHost
+from lib_optim.plan.combining import Combining
 from lib_optim.plan.guide import ComponentGuide, Group, Guide, Strategy
 from lib_optim.plan.payload import Payload
 from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec, VerifySpec
@@ -50,6 +51,7 @@ def make_plan(folder: Path, **changes: Any) -> RunPlan:
         scorers=(ScorerSpec("technical"),),
         sampler=SamplerSpec("random", presets=("half",)),
         budget=Budget(2),
+        combining=Combining(scale="typical"),  # values that a test can work out; test_values.py has the default
         save=SaveSpec(checkpoint=False),
         seed=5,
         verify=VerifySpec(0),

@@ -16,7 +16,7 @@ from lib_optim.plan.scorers import ScorerSpec
 __all__ = ["PARTS", "changed_plan", "mixed_plan"]
 
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "judges": ("scorers", "ahead"),
+    "judges": ("scorers", "ahead", "combining"),
     "payloads": ("payloads",),
     "search": ("sampler", "seed"),
     "vary": ("guide", "method", "methods", "recipe", "adjust", "block_map"),

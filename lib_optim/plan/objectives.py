@@ -20,14 +20,15 @@ _LONGEST = 40
 
 def axes_of(scorers: Sequence[ScorerSpec]) -> tuple[str, ...]:
     """Return the names of the axes, in the order of the scorers; none where everything is one objective."""
-    names = tuple(dict.fromkeys(spec.axis for spec in scorers if spec.axis))
+    names = tuple(dict.fromkeys(spec.axis for spec in scorers if spec.axis and spec.weight != 0))
     return names if len(names) > 1 else ()
 
 
 def axis_problems(scorers: Sequence[ScorerSpec]) -> Iterator[Problem]:
     """Yield why `scorers` cannot be the objectives of one search."""
+    scorers = [dataclasses.replace(spec, axis="") if spec.weight == 0 else spec for spec in scorers]
     names = list(dict.fromkeys(spec.axis for spec in scorers if spec.axis))
-    bare = [spec.key for spec in scorers if not spec.axis]
+    bare = [spec.key for spec in scorers if not spec.axis and spec.weight != 0]  # who is only watched has no goal
     if names and bare:
         yield Problem(
             "scorers",

@@ -8,9 +8,10 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from lib_optim.plan.bounds import Value
+from lib_optim.plan.combining import AS_BEFORE, Combining
 from lib_optim.plan.design import StartDesign
 from lib_optim.plan.dimensions import Space
 from lib_optim.plan.noun import Noun
@@ -51,7 +52,10 @@ class PassRecord(Noun):
         begun: False for a pass that waits for the end of the trial under way.
         start: The trial that it started from, the best so far; None if there was none.
         fixed: The values of the parameters that it does not search.
+        combining: How scores become a trial's value.
     """
+
+    VERSION: ClassVar[int] = 2  # 1 had no `combining`
 
     kind: Literal["search", "verify"]
     payloads: tuple[Payload, ...]
@@ -66,11 +70,19 @@ class PassRecord(Noun):
     begun: bool = True
     start: int | None = None
     fixed: Mapping[str, Value] = field(default_factory=dict)
+    combining: Combining = field(default_factory=Combining)
+
+    @classmethod
+    def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+        """Return the fields of an older pass: its scores are combined as they were."""
+        del version
+        return {**data, "combining": AS_BEFORE.to_json()}
 
     @property
     def deciding(self) -> tuple[ScorerSpec, ...]:
-        """The scorers whose scores make a trial's value."""
-        return tuple(spec for spec in self.scorers if not self.judges or spec.id in self.judges)
+        """The scorers whose scores make a trial's value; those of weight 0 are watched only."""
+        asked = (spec for spec in self.scorers if not self.judges or spec.id in self.judges)
+        return tuple(spec for spec in asked if spec.weight > 0)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -80,7 +92,9 @@ class PassRecord(Noun):
 
 def first_pass(plan: RunPlan) -> PassRecord:
     """Return the pass that `plan`, its seeds drawn, begins with."""
-    return PassRecord("search", plan.payloads, plan.scorers, sampler=plan.sampler, budget=plan.budget)
+    return PassRecord(
+        "search", plan.payloads, plan.scorers, sampler=plan.sampler, budget=plan.budget, combining=plan.combining
+    )
 
 
 def later_pass(plan: RunPlan, planned: int) -> PassRecord:
@@ -97,6 +111,7 @@ def later_pass(plan: RunPlan, planned: int) -> PassRecord:
         planned=planned,
         free=spec.free,
         begun=False,
+        combining=plan.combining,
     )
 
 
@@ -117,6 +132,7 @@ def changed_pass(plan: RunPlan, current: PassRecord) -> PassRecord:
         name="changed in mid-run",
         planned=current.planned,
         begun=False,
+        combining=plan.combining,
     )
 
 
@@ -145,6 +161,7 @@ def verification_of(search: PassRecord, plan: RunPlan) -> PassRecord:
         (*search.scorers, *plan.verify.scorers),
         tuple(spec.id for spec in search.scorers),
         len(plan.verify.payloads),
+        combining=search.combining,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from lib_optim.plan.combining import AS_BEFORE, Combining
 from lib_optim.plan.design import StartDesign
 from lib_optim.plan.drawn_prompts import drawn_prompts
 from lib_optim.plan.guide import Guide
@@ -182,7 +183,10 @@ class RunPlan(Noun):
         methods: Further merge methods: every trial takes one of `method` and these, as one more thing that is searched.
         block_map: Text of a block map of the user (`lib_optim.plan.own_maps`); empty for the usual blocks.
         ahead: How many trials may wait for a person's ratings while the next one is made, 0 to 10.
+        combining: How the scores of a trial become its value.
     """
+
+    VERSION: ClassVar[int] = 2  # 1 had no `combining`
 
     name: str
     models: tuple[ModelRef, ...]
@@ -203,6 +207,13 @@ class RunPlan(Noun):
     methods: tuple[str, ...] = ()
     shared: SharedSpec = field(default_factory=SharedSpec)
     ahead: int = 0
+    combining: Combining = field(default_factory=Combining)
+
+    @classmethod
+    def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+        """Return the fields of an older plan: its scores are combined as they were."""
+        del version
+        return {**data, "combining": AS_BEFORE.to_json()}
 
     def with_drawn_prompts(self, wildcards: Wildcards) -> RunPlan:
         """Return the plan with every wildcard in a prompt drawn, as `seed` and the payload's name say.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from lib_optim.plan.bounds import Value
 from lib_optim.plan.noun import Noun
@@ -19,11 +20,12 @@ class ScorerSpec(Noun):
 
     Attributes:
         id: A row of the scorer registry, or ``manual`` for the user's own clicks.
-        weight: Its share in the combined score, above 0.
+        weight: Its share in the combined score; 0: it is watched, and decides nothing.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         options: The scorer's own settings (a weights file, a reference image).
         name: Of one of several ratings by hand (anatomy, style); empty where there is only one. Others have none.
         axis: The objective that it belongs to, where a run has several (`lib_optim.plan.objectives`); empty: none.
+        payloads: Names or wildcards of the payloads that it judges; empty: all. It sees no image of another one.
     """
 
     id: str
@@ -32,6 +34,12 @@ class ScorerSpec(Noun):
     options: Mapping[str, Value] = field(default_factory=dict)
     name: str = ""
     axis: str = ""
+    payloads: tuple[str, ...] = ()
+
+    def judges(self, payload: str) -> bool:
+        """Whether it judges the images of the payload with this name."""
+        name = payload.casefold()
+        return not self.payloads or any(fnmatchcase(name, pattern.casefold()) for pattern in self.payloads)
 
     @property
     def key(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lib_optim.plan.errors import ScorerError
@@ -12,34 +12,10 @@ from lib_optim.plan.records import Trial
 from lib_optim.run.marks import Marks
 from lib_optim.run.passes import RunPass
 from lib_optim.run.store import Store
-from lib_optim.scoring.combine import trial_value
+from lib_optim.run.valuing import Values
 from lib_optim.search.pareto import front
 
-__all__ = ["axis_values", "pareto_json", "points_of", "with_axis_values"]
-
-Raw = Mapping[int, Mapping[str, float]]
-
-
-def axis_values(
-    run_pass: RunPass, raw: Raw, images: Collection[int], unrated: Collection[int] = ()
-) -> dict[str, float]:
-    """Return the value on each axis, from `images` of one trial; empty where the pass has one objective.
-
-    Args:
-        run_pass: Its pass.
-        raw: Image index to scorer key to raw score.
-        images: Those that count.
-        unrated: Those of them that were left to the automatic scorers.
-
-    Raises:
-        ScorerError: A score is missing, or no image counts.
-    """
-    record = run_pass.record
-    jobs = [job for job in run_pass.jobs if job.index in images]
-    return {
-        axis: trial_value(raw, jobs, [spec for spec in record.deciding if spec.axis == axis], unrated=unrated)
-        for axis in record.axes
-    }
+__all__ = ["pareto_json", "points_of", "with_axis_values"]
 
 
 def with_axis_values(trials: Iterable[Trial], passes: Iterable[RunPass], store: Store) -> list[Trial]:
@@ -48,18 +24,19 @@ def with_axis_values(trials: Iterable[Trial], passes: Iterable[RunPass], store: 
     Raises:
         StoreError: The record cannot be read.
     """
+    values = Values(store)
     several = {run_pass.id: run_pass for run_pass in passes if run_pass.record.axes}
     found = []
     for trial in trials:
         axes: Mapping[str, float] = {}
         if trial.pass_id in several and trial.state == "complete":
             with contextlib.suppress(ScorerError):  # it is on no front, as in the run itself
-                axes = _recorded(several[trial.pass_id], trial.number, store)
+                axes = _recorded(several[trial.pass_id], trial.number, store, values)
         found.append(dataclasses.replace(trial, axes=axes) if axes else trial)
     return found
 
 
-def _recorded(run_pass: RunPass, number: int, store: Store) -> dict[str, float]:
+def _recorded(run_pass: RunPass, number: int, store: Store, values: Values) -> dict[str, float]:
     marks, raw = Marks(store), dict[int, dict[str, float]]()
     for score in store.scores(number):
         if not marks.load(score):
@@ -68,7 +45,7 @@ def _recorded(run_pass: RunPass, number: int, store: Store) -> dict[str, float]:
     there = [index for index, skipped in made.items() if not skipped] if made else sorted(raw)  # another worker's
     out = marks.marked(number, "mark: left out")
     images = [i for i in there if i not in out and run_pass.jobs[i].payload.score_weight > 0]
-    return axis_values(run_pass, raw, images, marks.marked(number, "mark: unrated"))
+    return values.axes(run_pass, raw, images, marks.marked(number, "mark: unrated"))
 
 
 def points_of(trials: Iterable[Trial], search: RunPass) -> dict[int, tuple[float, ...]]:

@@ -13,6 +13,7 @@ from lib_optim.plan.objectives import axis_problems
 from lib_optim.plan.payload import jobs_of
 from lib_optim.plan.presets import preset
 from lib_optim.plan.run_plan import RunPlan
+from lib_optim.run.check_combining import judging_problems
 from lib_optim.run.check_payload import payload_problems
 from lib_optim.run.check_shared import shared_problems
 from lib_optim.run.check_verify import verify_problems
@@ -32,6 +33,7 @@ def settings_problems(plan: RunPlan, host: Host, scorers_dir: Path) -> Iterator[
     # What the payloads ask for can be counted only when their numbers are within bounds.
     yield from scorers_problems(plan.scorers, scorers_dir, () if payloads else jobs_of(plan.payloads))
     yield from axis_problems(plan.scorers)
+    yield from judging_problems(plan)
     yield from verify_problems(plan, host, scorers_dir, countable=not payloads)
     yield from sampler_problems(plan.sampler)
     yield from plan.sampler.design.problems()

@@ -10,6 +10,7 @@ from lib_optim.plan.errors import Problem
 from lib_optim.plan.passes import last_pass, verification_of
 from lib_optim.plan.payload import jobs_of
 from lib_optim.plan.run_plan import RunPlan
+from lib_optim.run.check_combining import unjudged
 from lib_optim.run.check_payload import payload_problems
 from lib_optim.scoring.check import scorers_problems
 
@@ -68,6 +69,11 @@ def _judges(plan: RunPlan, scorers_dir: Path) -> Iterator[Problem]:
                 f"verify.scorers[{i}].axis",
                 f"The held-out judge '{spec.id}' decides nothing, so it belongs to no goal; clear that.",
             )
+    for name in unjudged([payload for payload in plan.verify.payloads if payload.score_weight > 0], last.scorers):
+        yield Problem(
+            "verify.payloads",
+            f"No judge of the search looks at the held-out payload '{name}'; let one judge it by name, or remove it.",
+        )
     jobs = jobs_of(verification_of(last, plan).payloads)
     known = list(scorers_problems(last.scorers, scorers_dir, jobs_of(last.payloads)))
     for problem in scorers_problems(last.scorers, scorers_dir, jobs):

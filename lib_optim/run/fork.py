@@ -30,6 +30,7 @@ from lib_optim.run.results import image_file
 from lib_optim.run.sameness import same_judges, same_models, translated
 from lib_optim.run.saving import open_merger
 from lib_optim.run.store import Store
+from lib_optim.run.valuing import carry
 from lib_optim.scoring.prompts import scoring_text
 from lib_optim.search.stopping import rescored_origin
 
@@ -114,6 +115,9 @@ def take_over(parent: Recorded, fork: Resolved, target: RunFolder, host: Host) -
             _enter(entrant, passes[entrant.trial.pass_id], coming, parent.folder, target, record, store)
         store.set_note("first_number", str(max((trial.number for trial in parent.trials), default=-1) + 1))
         store.set_note("forked_from", parent.folder.name)
+        last = next((p for p in reversed(parent.passes) if p.searches and p.record.begun), None)
+        if last is not None:
+            carry(record, store, last, coming)
     target.write_plan(fork.plan)
     numbers = tuple(sorted(e.trial.number for e in whole))
     return Taken(numbers, best.trial.number if best else None, outside, len(rest) - bool(best))

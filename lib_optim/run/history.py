@@ -27,6 +27,7 @@ from lib_optim.run.phase import show_phase
 from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
 from lib_optim.run.team import Team
+from lib_optim.run.valuing import due
 from lib_optim.run.verifying import Verification
 from lib_optim.run.view import RunView
 from lib_optim.search.shared_study import SharedTrial
@@ -92,6 +93,7 @@ class History:
             for trial in self._ordered():
                 self._load(trial)
             self._objectives.show()
+            self._book.show_calibration(self._passes.current)
             self._show_phase()
 
     def _load(self, trial: Trial) -> Trial:
@@ -109,6 +111,7 @@ class History:
                 # A kill between a human score and the trial's new value leaves the score recorded and the value old.
                 self._revalue(trial)
                 self._tell(self._trials[trial.number])
+            self._calibrate()
             self._book.update_waiting()
             self._opened = True
             self._verification.conclude(self._ordered())
@@ -136,7 +139,10 @@ class History:
             ended = {trial.number for trial in trials if trial.state in _ENDED and not is_rescored(trial)}
             images = sum(image.trial in ended and not image.skipped for image in self._store.images())
             images += 0 if self._passes.more else self._passes.verification_images
-            return why_over(current.record.budget, trials, images, len(current.jobs))
+            budget = current.record.budget
+            if self._book.provisional(current):  # the target is one of the scale to come
+                budget = dataclasses.replace(budget, target=None)
+            return why_over(budget, trials, images, len(current.jobs))
 
     def next_trial(self, stopped: Callable[[], bool] = lambda: False) -> Trial | None:
         """Return the trial of the search that was left unfinished, or a new one, already recorded.
@@ -248,7 +254,9 @@ class History:
         current = self._passes.current
         for arrival in team.arrivals(lambda number: number in self._trials, current.id):
             self._store.put_entered(arrival.trial, (), arrival.scores)
-            self._take(self._load(arrival.trial))
+            self._load(arrival.trial)
+            self._revalue(arrival.trial)  # its worker may not have known our calibration yet
+            self._take(self._trials[arrival.trial.number])
 
     def _take_back(self, trial: Trial) -> None:
         """Another worker has this trial, because this one was away too long."""
@@ -285,6 +293,8 @@ class History:
             self._files.renew()
             for trial in self._ordered():
                 self._tell(trial)
+            self._calibrate()
+            self._book.show_calibration(coming)
             self._at = coming
             self._show_phase()
 
@@ -460,11 +470,18 @@ class History:
             self._search.add(dataclasses.replace(trial, values=values))
 
     def _revalue(self, trial: Trial) -> bool:
-        """Bring a trial in line with what people said of its images; return whether that changed it."""
-        left = trial.state == "waiting" and trial.number != self.at_work
-        if not self._passes.of(trial).manual or not (trial.state == "complete" or left or rejudged(trial.reason)):
+        """Bring a trial in line with its calibration and what people said of its images; return whether it changed."""
+        run_pass, number = self._passes.of(trial), trial.number
+        if run_pass.manual:
+            left = trial.state == "waiting" and number != self.at_work
+            if not (trial.state == "complete" or left or rejudged(trial.reason)):
+                return False
+            now = self._judged(trial)
+        elif self._book.calibrates(run_pass) and trial.state == "complete":
+            now = dataclasses.replace(trial, value=self._book.value(number, self._book.counting(number)))
+        else:
             return False
-        now = self._objectives.valued(self._judged(trial))
+        now = self._objectives.valued(now)
         if (now.state, now.value, now.reason, now.axes) == (trial.state, trial.value, trial.reason, trial.axes):
             return False
         self.put(now)
@@ -495,9 +512,27 @@ class History:
     def _take(self, trial: Trial) -> None:
         """Let everybody know of a trial that ended, or of its new value."""
         self._tell(trial)
+        again = self._calibrate()
         self._book.update_waiting()
         self._verification.conclude(self._ordered())
-        self._write_files(trial.number)
+        self._write_files(None if again else trial.number)
+
+    def _calibrate(self) -> bool:
+        """Freeze what the judges of the search are measured by, if it is time, and make all values anew."""
+        current = self._passes.current
+        if not self._book.provisional(current):
+            return False
+        ours, most = self._of(current), current.record.budget.trials
+        first = due(ours, self._search.starts, most, alone=self._team is None)
+        if not first and not self._book.inherits(current):
+            return False
+        self._book.calibrate(current, [trial.number for trial in first])
+        _log.info("Calibrated on the trials %s", [trial.number for trial in first])
+        for trial in ours:
+            if self._revalue(trial):
+                self._tell(self._trials[trial.number])
+        self._book.show_calibration(current)
+        return True
 
     def _write_files(self, changed: int | None) -> None:
         ended = {trial.number: trial for trial in self._ordered() if trial.state in _ENDED}

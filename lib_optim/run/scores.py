@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Collection
@@ -11,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_optim.plan.errors import RunError, ScorerError, StoreError
-from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Score, Trial
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
-from lib_optim.run.axes import axis_values
 from lib_optim.run.control import Control
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.marks import Mark, Marks, names_of
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.results import read_image
 from lib_optim.run.store import Store
+from lib_optim.run.valuing import Values
 from lib_optim.run.view import RunView
+from lib_optim.run.wanted import automatic, automatic_keys, by_hand, can_hand_over, rating_keys, same_payload
 from lib_optim.scoring.base import context_of
-from lib_optim.scoring.combine import image_value, trial_value
+from lib_optim.scoring.calibration import silent
 from lib_optim.scoring.prompts import scoring_text
 from lib_optim.scoring.worker import ScoringWorker
 
@@ -57,6 +56,7 @@ class ScoreBook:
         self._images: dict[int, dict[int, ImageRecord]] = {}
         self._kept: dict[int, dict[int, Image.Image]] = {}  # until all of their payload are there
         self._marks = Marks(store)
+        self._values = Values(store)
         self._handed_over = store.note(_HANDED_OVER) == "yes"
         self._errors: dict[int, ScorerError] = {}
         self._broken: StoreError | None = None
@@ -65,17 +65,17 @@ class ScoreBook:
 
     def _worker(self, run_pass: RunPass) -> ScoringWorker | None:
         """Return the scoring thread of a pass; passes with the same scorers share one. Others free their memory."""
-        automatic = _automatic(run_pass)
-        if not automatic:
+        wanted = automatic(run_pass)
+        if not wanted:
             return None
         with self._guard:
             for specs, worker in self._workers:
-                if specs == automatic:
+                if specs == wanted:
                     return worker
             for _, worker in self._workers:
                 worker.unload()
-            made = ScoringWorker(automatic, self._scorers_dir, self._scored, self._failed, self._view.say)
-            self._workers.append((automatic, made))
+            made = ScoringWorker(wanted, self._scorers_dir, self._scored, self._failed, self._view.say)
+            self._workers.append((wanted, made))
             return made
 
     @property
@@ -172,20 +172,26 @@ class ScoreBook:
 
     def _unscored(self, trial: int) -> list[ImageRecord]:
         with self._guard:
-            wanted = {spec.id for spec in _automatic(self._pass_of[trial])}
-            return [i for i in self._counting(trial) if not wanted <= set(self._scores_of(trial, i.index))]
+            run_pass, scores = self._pass_of[trial], self._scores_of
+            return [
+                i for i in self._counting(trial) if not automatic_keys(run_pass, i.index) <= set(scores(trial, i.index))
+            ]
 
     def waiting(self, trial: int) -> list[int]:
         """Return the images of `trial` that need a human score."""
         with self._guard:
             if trial not in self._pass_of or self.broken(trial):
                 return []
-            wanted = {spec.key for spec in _by_hand(self._pass_of[trial])}
-            if not wanted or (self._handed_over and self.can_hand_over(trial)):
+            run_pass = self._pass_of[trial]
+            if not run_pass.manual or (self._handed_over and self.can_hand_over(trial)):
                 return []
             left = self._marks.marked(trial, "mark: unrated")
-            images = [i.index for i in self._counting(trial) if i.index not in left]
-            return [i for i in images if not wanted <= set(self._scores_of(trial, i))]
+            return [i for i in self._unrated(trial) if i not in left]
+
+    def _unrated(self, trial: int) -> list[int]:
+        run_pass, scores = self._pass_of[trial], self._scores_of
+        images = [image.index for image in self._counting(trial)]
+        return [i for i in images if not rating_keys(run_pass, i) <= set(scores(trial, i))]
 
     def value(self, trial: int, images: Collection[int] | None = None) -> float:
         """Return the trial's combined score, or that of some of its images.
@@ -199,7 +205,46 @@ class ScoreBook:
             jobs = [job for job in run_pass.jobs if images is None or job.index in images]
             skipped |= self._marks.marked(trial, "mark: left out")
             unrated = self._marks.marked(trial, "mark: unrated")
-            return trial_value(self._raw.get(trial, {}), jobs, run_pass.record.deciding, skipped, unrated)
+            return self._values.combination(run_pass).trial(self._raw.get(trial, {}), jobs, skipped, unrated)
+
+    def calibrates(self, run_pass: RunPass) -> bool:
+        """Whether the values of a pass depend on a calibration."""
+        return self._values.calibrates(run_pass)
+
+    def provisional(self, run_pass: RunPass) -> bool:
+        """Whether the values of a pass wait for its calibration."""
+        with self._guard:
+            return self._values.provisional(run_pass)
+
+    def inherits(self, run_pass: RunPass) -> bool:
+        """Whether all that a search is measured by is known from an earlier one, or from the run it was forked from."""
+        with self._guard:
+            return self._values.whole(run_pass, self._values.inherited(run_pass, self._before(run_pass)))
+
+    def _before(self, run_pass: RunPass) -> list[RunPass]:
+        return [earlier for earlier in self._passes.all if earlier.id < run_pass.id]
+
+    def calibrate(self, run_pass: RunPass, trials: Collection[int]) -> None:
+        """Measure the judges of a search on `trials`, for good; its values are others from now on."""
+        with self._guard:
+            known = self._values.inherited(run_pass, self._before(run_pass))
+            raw = {n: {i: dict(self._scores_of(n, i)) for i in self.counting(n)} for n in trials}
+            calibration = self._values.measure(run_pass, raw, known)
+            self._values.freeze(run_pass, calibration)
+            for trial in self._images:
+                if self._pass_of[trial].number == run_pass.number:
+                    for image in self._images[trial]:
+                        self._show(trial, image)
+        for row in silent(calibration):
+            self._view.error(
+                f"At the start, {row.scorer} gave all images of '{row.payload}' the same score, so it says nothing "
+                "there and is left out on that payload."
+            )
+
+    def show_calibration(self, run_pass: RunPass) -> None:
+        """Show what the scores of a pass are measured by."""
+        with self._guard:
+            self._view.set_calibration(self._values.to_json(run_pass))
 
     def axes(self, trial: int, images: Collection[int] | None = None) -> dict[str, float]:
         """Return the trial's value on each axis of its pass, or that of some of its images; empty without axes.
@@ -211,16 +256,13 @@ class ScoreBook:
             wanted = self.counting(trial)
             wanted = wanted if images is None else [image for image in wanted if image in images]
             unrated = self._marks.marked(trial, "mark: unrated")
-            return axis_values(self._pass_of[trial], self._raw.get(trial, {}), wanted, unrated)
+            return self._values.axes(self._pass_of[trial], self._raw.get(trial, {}), wanted, unrated)
 
-    def opinions(self, trial: int, images: Collection[int]) -> dict[str, float]:
-        """Return what the held-out scorers of a verification think of some images: the mean of their raw scores."""
+    def opinions(self, trial: int, images: Collection[int] | None = None) -> dict[str, float]:
+        """Return what the judges that decide nothing think of a trial, or of some of its images: mean raw scores."""
         with self._guard:
-            record = self._pass_of[trial].record
-            raw = [self._scores_of(trial, image) for image in images]
-            others = [spec.key for spec in record.scorers if spec not in record.deciding]
-            given = {name: [scores[name] for scores in raw if name in scores] for name in others}
-            return {name: math.fsum(values) / len(values) for name, values in given.items() if values}
+            wanted = self.counting(trial) if images is None else images
+            return self._values.opinions(self._pass_of[trial], self._raw.get(trial, {}), wanted)
 
     def human(self, trial: int, image: int, value: float | None, request: str, name: str = "") -> bool:
         """Record a human score (None takes it back); `name` is that of the rating, where there are several.
@@ -263,7 +305,7 @@ class ScoreBook:
         return changed
 
     def _judged_by_hand(self, trial: int, image: int) -> list[str]:
-        known = [spec.key for spec in _by_hand(self._pass_of.get(trial, self._passes.current))]
+        known = [spec.key for spec in by_hand(self._pass_of.get(trial, self._passes.current))]
         if not known:
             raise RunError("This run is not scored by hand; choose 'manual' among the judges to do so.")
         record = self._images.get(trial, {}).get(image)
@@ -283,10 +325,7 @@ class ScoreBook:
 
     def can_hand_over(self, trial: int | None = None) -> bool:
         """Whether there are automatic judges, for each goal, to decide alone: of `trial`, else of the pass going on."""
-        run_pass = self._passes.current if trial is None else self._pass_of[trial]
-        specs, axes = run_pass.record.deciding, run_pass.record.axes
-        goals = [[spec for spec in specs if spec.axis == axis] for axis in axes] or [list(specs)]
-        return all(any(spec.id != MANUAL for spec in goal) for goal in goals)
+        return can_hand_over(self._passes.current if trial is None else self._pass_of[trial])
 
     def hand_over(self, on: bool) -> None:
         """Leave the images that are not rated to the automatic judges, or take them back; kept across sessions.
@@ -310,11 +349,9 @@ class ScoreBook:
         with self._guard:
             if not (self._handed_over and self.can_hand_over(trial)):
                 return
-            wanted = {spec.key for spec in _by_hand(self._pass_of[trial])}
-            for image in self._counting(trial):
-                if not wanted <= set(self._scores_of(trial, image.index)):
-                    self._marks.put(trial, image.index, "mark: unrated", on=True)
-                    self._show(trial, image.index)
+            for index in self._unrated(trial):
+                self._marks.put(trial, index, "mark: unrated", on=True)
+                self._show(trial, index)
 
     def update_waiting(self) -> None:
         """Tell the page which images need a human score: those of all trials that are not ended."""
@@ -342,10 +379,10 @@ class ScoreBook:
         if worker is None or job.payload.score_weight <= 0:
             return
         with self._guard:
-            if worker.comparing:
+            asked = automatic_keys(run_pass, record.index)
+            if worker.comparing & asked:
                 self._kept.setdefault(record.trial, {})[record.index] = image
-            alone = set(worker.scorers) - worker.comparing
-            done = alone <= set(self._scores_of(record.trial, record.index))
+            done = asked - worker.comparing <= set(self._scores_of(record.trial, record.index))
         if not done:
             worker.submit(record.trial, record.index, image, scoring_text(job.payload), context_of(job))
 
@@ -353,11 +390,11 @@ class ScoreBook:
         """Have the images of a payload compared, once all of them are there or skipped."""
         run_pass, trial = self._pass_of[record.trial], record.trial
         worker = self._worker(run_pass)
-        if worker is None or not worker.comparing:
+        if worker is None or not worker.comparing & automatic_keys(run_pass, record.index):
             return
         with self._guard:
             images, kept = self._images[trial], self._kept.get(trial, {})
-            jobs = _same_payload(run_pass, record)
+            jobs = same_payload(run_pass, record)
             if any(job.index not in images for job in jobs):
                 return
             jobs = [job for job in jobs if not images[job.index].skipped]
@@ -372,7 +409,7 @@ class ScoreBook:
         worker = self._worker(run_pass)
         if worker is None or not worker.comparing:
             return images
-        wanted = {job.index for image in images for job in _same_payload(run_pass, image)}
+        wanted = {job.index for image in images for job in same_payload(run_pass, image)}
         return [image for image in self._counting(trial) if image.index in wanted]
 
     def _scored(self, trial: int, image: int, scorer: str, raw: float) -> None:
@@ -401,18 +438,7 @@ class ScoreBook:
     def _show(self, trial: int, image: int) -> None:
         raw = self._scores_of(trial, image)
         marks = self._marks.of(trial, image)
-        value = image_value(raw, self._pass_of[trial].record.deciding, "mark: unrated" in marks)
+        run_pass = self._pass_of[trial]
+        payload = run_pass.jobs[image].payload.name
+        value = self._values.combination(run_pass).image(raw, payload, "mark: unrated" in marks)
         self._view.put_scores(trial, image, raw, value, names_of(marks))
-
-
-def _same_payload(run_pass: RunPass, image: ImageRecord) -> list[ImageJob]:
-    payload = run_pass.jobs[image.index].payload
-    return [job for job in run_pass.jobs if job.payload.name == payload.name]
-
-
-def _automatic(run_pass: RunPass) -> tuple[ScorerSpec, ...]:
-    return tuple(spec for spec in run_pass.record.scorers if spec.id != MANUAL)
-
-
-def _by_hand(run_pass: RunPass) -> tuple[ScorerSpec, ...]:
-    return tuple(spec for spec in run_pass.record.scorers if spec.id == MANUAL)

@@ -21,8 +21,15 @@ from lib_optim.search.shared_study import SharedStudy, SharedTrial
 __all__ = ["Arrival", "Team"]
 
 _BEATS = 6  # within the time after which a worker counts as dead
-_SAME = ("method", "methods", "recipe", "adjust", "block_map", "guide", "payloads", "scorers", "sampler", "seed")
-_WORDS = {"models": "other models (by SHA-256)", "precision": "another precision"}
+_SAME = (
+    "method", "methods", "recipe", "adjust", "block_map", "guide", "payloads", "scorers", "combining", "sampler",
+    "seed",
+)  # fmt: skip
+_WORDS = {
+    "models": "other models (by SHA-256)",
+    "precision": "another precision",
+    "combining": "another way to combine scores",
+}
 _log = logging.getLogger(__name__)
 
 

@@ -44,6 +44,7 @@ class RunView:
         self._scores: dict[tuple[int, int], dict[str, tuple[float, float | None]]] = {}
         self._best: Trial | None = None
         self._chosen: int | None = None
+        self._calibration: dict[str, Any] | None = None
         self._pareto: tuple[dict[str, Any] | None] | None = None
         self._current: int | None = None
         self._image = 0
@@ -159,6 +160,13 @@ class RunView:
             self.revision += 1
             self._find_best()
 
+    def set_calibration(self, calibration: dict[str, Any] | None) -> None:
+        """Show what scores are measured by, as in the snapshot; None where they keep their own numbers."""
+        with self._guard:
+            if calibration != self._calibration:
+                self._calibration = calibration
+                self.revision += 1
+
     def set_finishing(self) -> None:
         """Say that the run ends after the trial under way."""
         with self._guard:
@@ -271,6 +279,7 @@ class RunView:
                 "best": self._best_json(),
                 "verification": self._verdict.to_json() if self._verdict else None,
                 "pareto": self._front_json(),
+                "calibration": self._calibration,
                 "current": self._current,
                 "finishing": self._finishing,
                 "trials": [

@@ -23,6 +23,10 @@ def scorers_problems(specs: Sequence[ScorerSpec], models_dir: Path, jobs: Sequen
     if not specs:
         return [Problem("scorers", "No scorer was chosen, so no merge could be judged; choose at least one.")]
     found = [p for i, spec in enumerate(specs) for p in scorer_problems(spec, models_dir, f"scorers[{i}]", jobs)]
+    if not any(spec.weight > 0 for spec in specs):
+        found.append(
+            Problem("scorers", "Every judge has weight 0 and is only watched, so none decides; raise a weight.")
+        )
     ids = [spec.key for spec in specs]
     return found + [
         Problem("scorers", f"The scorer {name} is listed {ids.count(name)} times; keep one of them.")
@@ -47,8 +51,13 @@ def scorer_problems(
     except PlanError as error:
         return [Problem(f"{where}.id", str(error))]
     found: list[Problem] = []
-    if not (math.isfinite(spec.weight) and spec.weight > 0):
-        sentence = f"The weight of the scorer {spec.id} is {spec.weight:g}; it must be above 0."
+    if not (math.isfinite(spec.weight) and spec.weight >= 0):
+        sentence = f"The weight of the scorer {spec.id} is {spec.weight:g}; it must be above 0, or 0 to watch it only."
+        found.append(Problem(f"{where}.weight", sentence))
+    if row.manual and spec.weight == 0:
+        sentence = (
+            f"The rating {spec.key} has weight 0, so your ratings would count for nothing; raise it or leave it out."
+        )
         found.append(Problem(f"{where}.weight", sentence))
     found += [Problem(f"{where}.name", sentence) for sentence in _name_problems(row, spec)]
     found += [Problem(f"{where}.device", sentence) for sentence in _device_problems(row, spec.device)]
@@ -60,7 +69,8 @@ def scorer_problems(
     options = _option_problems(row, spec)
     found += [Problem(f"{where}.options.{name}", sentence) for name, sentence in options]
     if row.check is not None and not options:
-        found += [Problem(f"{where}.options.{name}", text) for name, text in row.check(spec.options, models_dir, jobs)]
+        seen = [job for job in jobs if spec.judges(job.payload.name)]
+        found += [Problem(f"{where}.options.{name}", text) for name, text in row.check(spec.options, models_dir, seen)]
     return found
 
 

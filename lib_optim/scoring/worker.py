@@ -209,7 +209,7 @@ class ScoringWorker:
     def _score(self, together: list[_Work], across: bool = False) -> None:
         trial = together[0].trial
         for spec, row, scorer in self._scorers:
-            if row.across != across:
+            if row.across != across or not spec.judges(together[0].context.payload):
                 continue
             for work in _in_groups(together, len(together) if across else batch_size(row, self._device(spec, row))):
                 if self._closed or trial in self._failed:

@@ -34,6 +34,7 @@ from lib_optim.plan.run_plan import ModelRef, RunPlan, SamplerSpec, SaveSpec, Sh
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.plan.starts import StartPoint
 from lib_optim.ui.budget_form import budget_from_form, default_stop
+from lib_optim.ui.combining_form import combining_from_form, default_combining, judged_payloads
 from lib_optim.ui.fields import number, whole
 from lib_optim.ui.form_blocks import block_map_text, form_blocks
 from lib_optim.ui.guide_form import MODES, guide_from_form
@@ -88,6 +89,7 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "vary": {"mode": MODES[0], "text_encoder": True, "vae": False, "custom": "", "block_map": ""},
         "payloads": list(payloads),
         "scorers": [{"id": scorer, "weight": 1, "options": {}} for scorer in scorers],
+        "combining": default_combining(),
         "sampler": "auto",
         "sampler_options": {},
         "design": StartDesign().to_json(),
@@ -126,6 +128,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
     payloads = _payloads(form, choices, problems)
     scorers = judges_from_form(form, choices, problems)
     ahead = _ahead(form, problems)
+    combining = combining_from_form(form, problems)
     budget = budget_from_form(form, problems)
     verify = verify_from_form(form, choices.payloads, choices.scorers, problems)
     parts = (
@@ -163,6 +166,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
         block_map=block_map_text(form, choices),
         verify=verify,
         passes=passes,
+        combining=combining,
     )
 
 
@@ -287,20 +291,24 @@ def judges_from_form(form: Mapping[str, Any], choices: Choices, problems: list[P
             problems.append(Problem(where, f"There is no judge '{scorer}'.{hint}"))
             continue
         weight = number(row.get("weight", 1))
-        if weight is None or weight <= 0:
-            problems.append(Problem(f"{where}.weight", f"The weight of {scorer} must be a number above 0."))
+        watched = scorer != MANUAL and weight == 0
+        if weight is None or (weight <= 0 and not watched):
+            only = "" if scorer == MANUAL else ", or 0 to watch it only"
+            problems.append(Problem(f"{where}.weight", f"The weight of {scorer} must be a number above 0{only}."))
             continue
-        axis = str(row.get("axis") or "").strip()
+        axis = "" if watched else str(row.get("axis") or "").strip()
+        payloads = judged_payloads(row)
         if scorer == MANUAL:
             ratings = ratings_from_text(str(row.get("ratings") or ""), weight, f"{where}.ratings", problems)
-            specs += [dataclasses.replace(spec, axis=axis) for spec in ratings]
+            specs += [dataclasses.replace(spec, axis=axis, payloads=payloads) for spec in ratings]
             continue
         options: dict[str, Any] = {}
         for name, value in (row.get("options") or {}).items():
             if value is None or (isinstance(value, str) and not value.strip()):
                 continue
             options[str(name)] = _option(value, choices.scorers[scorer].get(name), f"{where}.{name}", problems)
-        specs.append(ScorerSpec(scorer, weight, str(row.get("device") or "auto"), options, axis=axis))
+        device = str(row.get("device") or "auto")
+        specs.append(ScorerSpec(scorer, weight, device, options, axis=axis, payloads=payloads))
     if not rows:
         sentence = f"No judge is chosen; choose a scorer, or '{MANUAL}' to score the images yourself."
         problems.append(Problem("scorers", sentence))

@@ -61,3 +61,25 @@ def test_the_usual_judges_are_in_sight_and_the_others_folded_away_until_one_is_c
     expect(chosen).to_contain_text("LAION aesthetic v2")
     expect(page.locator("#optim_judges input[value=laion2]")).to_be_visible()
     expect(page.locator("#optim_judges input[value=pickscore]")).to_be_hidden()
+
+
+def test_how_scores_are_combined_is_folded_away_and_reaches_the_plan(new_page: NewPage, address: str) -> None:
+    page = new_page(address, height=1600)
+    page.click("#optim_judges_card > summary")
+    expect(page.locator("#optim_combining_scale")).not_to_be_visible()
+    page.click("#optim_combining > summary")
+    expect(page.locator("#optim_combining_scale")).to_have_value("auto")
+    page.select_option("#optim_combining_mean", "harmonic")
+    page.select_option("#optim_combining_payload_mean", "min")
+    page.fill("#optim_combining_spread", "0.25")
+    expect(page.locator("#optim_combining > summary")).to_have_text("How scores are combined (changed)")
+    page.check("#optim_judges input[value=technical]")
+    page.locator(".optim-judge details", has=page.locator("#optim_payloads_technical")).locator("summary").click()
+    page.fill("#optim_payloads_technical", "cat, d*")
+    page.wait_for_timeout(1000)  # kept in the browser
+    if os.environ.get("OPTIM_SHOT"):
+        page.locator("#optim_judges_card").screenshot(path=os.environ["OPTIM_SHOT"])
+    page.reload()
+    expect(page.locator("#optim_combining_mean")).to_have_value("harmonic")
+    expect(page.locator("#optim_combining_spread")).to_have_value("0.25")
+    expect(page.locator("#optim_payloads_technical")).to_have_value("cat, d*")

@@ -27,7 +27,8 @@ def test_scorers_that_need_nothing_have_no_problem(name: str, tmp_path: Path) ->
     ("spec", "where", "words"),
     [
         (ScorerSpec("tecnical"), "id", "Did you mean 'technical'"),
-        (ScorerSpec("technical", weight=0.0), "weight", "must be above 0"),
+        (ScorerSpec("technical", weight=-0.5), "weight", "must be above 0"),
+        (ScorerSpec("manual", weight=0.0), "weight", "count for nothing"),
         (ScorerSpec("technical", weight=float("nan")), "weight", "must be above 0"),
         (ScorerSpec("technical", device="gpu"), "device", "'gpu' is not a device"),
         (ScorerSpec("technical", device="cpu:1"), "device", "is not a device"),

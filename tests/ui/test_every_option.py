@@ -17,6 +17,7 @@ from typing import Any, get_args
 import pytest
 
 from lib_optim.plan.blocks import block_map
+from lib_optim.plan.combining import Combining
 from lib_optim.plan.curves import CurveShape
 from lib_optim.plan.design import StartDesign
 from lib_optim.plan.payload import jobs_of
@@ -138,6 +139,10 @@ ELSEWHERE: Mapping[str, str] = {
     "recipe_path": "tests/run/test_recipe_runs.py::test_a_recipe_file_becomes_the_plan_and_the_pages_tree",
     "vary.block_map": "tests/run/test_guide_keys.py::test_a_run_over_blocks_of_ones_own",
     "scorers": "tests/run/test_passes.py::test_other_judges_score_the_stored_images_again",
+    "combining.scale": "tests/run/test_values.py::test_a_run_freezes_its_calibration",
+    "combining.mean": "tests/run/test_values.py::test_a_run_freezes_its_calibration",
+    "combining.payload_mean": "tests/run/test_values.py::test_a_run_freezes_its_calibration",
+    "combining.spread": "tests/run/test_values.py::test_a_run_freezes_its_calibration",
     "verify.finalists": "tests/run/test_verify.py::test_the_finalists_make_new_images_and_the_table_is_recorded",
     "verify.payloads": "tests/run/test_verify.py::test_held_out_prompts_and_judge",
     "verify.scorer": "tests/run/test_verify.py::test_held_out_prompts_and_judge",
@@ -160,7 +165,7 @@ ELSEWHERE: Mapping[str, str] = {
 }
 NOT_IN_A_NEW_FORM = {"vary.points", "vary.shape"}
 # Of what the form has a part for, every field of the plan: one that is added is asked for here.
-NOUNS = {"design": StartDesign, "passes": PassSpec, "shared": SharedSpec, "save": SaveSpec}
+NOUNS = {"combining": Combining, "design": StartDesign, "passes": PassSpec, "shared": SharedSpec, "save": SaveSpec}
 
 
 def leaves(form: Mapping[str, Any]) -> Iterator[str]:

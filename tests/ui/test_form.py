@@ -13,6 +13,7 @@ from lib_optim.hosts.base import Checkpoint
 from lib_optim.plan.adjust import ADJUSTMENTS
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.bounds import parse_bound
+from lib_optim.plan.combining import Combining
 from lib_optim.plan.design import StartDesign
 from lib_optim.plan.errors import CheckpointError, PlanError
 from lib_optim.plan.methods import MergeMethod, MethodParameter
@@ -215,7 +216,11 @@ def test_a_wildcard_over_everything_leaves_the_vae_alone() -> None:
         ({"payloads": ["cat", "bird"]}, ["'bird' is not there"]),
         ({"scorers": []}, ["No judge"]),
         ({"scorers": [{"id": "beauty"}]}, ["no judge 'beauty'"]),
-        ({"scorers": [{"id": "technical", "weight": "0"}]}, ["above 0"]),
+        ({"scorers": [{"id": "technical", "weight": "-1"}]}, ["above 0, or 0 to watch it only"]),
+        ({"scorers": [{"id": "manual", "weight": "0"}]}, ["above 0."]),
+        ({"combining": {"spread": "2"}}, ["between 0"]),
+        ({"combining": {"spread": "much"}}, ["between 0"]),
+        ({"combining": {"mean": "best"}}, ["'combining.mean' must be one of"]),
         ({"scorers": [{"id": "technical", "weight": "nan"}]}, ["above 0"]),
         ({"scorers": [{"id": "similarity", "options": {"scale": "much"}}]}, ["'much' must be a number"]),
         ({"trials": 0}, ["number of trials"]),
@@ -258,6 +263,28 @@ def test_bad_input_gets_its_sentence(changes: dict[str, Any], words: list[str]) 
 def test_every_problem_is_named_in_one_pass() -> None:
     sentences = problems(models=["a", "a", ""], payloads=[], scorers=[], trials=0, method="nope")
     assert len(sentences) == 5
+
+
+def test_how_scores_are_combined_arrives() -> None:
+    assert plan().combining == Combining()
+    old = dict(default_form("a", "b", ["cat"], ["technical"]))
+    del old["combining"]
+    assert plan_from_form(old, CHOICES).combining == Combining()
+    given = {"scale": "typical", "mean": "min", "payload_mean": "median", "spread": "0.25"}
+    assert plan(combining=given).combining == Combining("typical", "min", "median", 0.25)
+    assert plan(combining={"spread": ""}).combining == Combining()
+
+
+def test_a_judge_may_look_at_some_payloads_or_be_watched_only() -> None:
+    rows = [
+        {"id": "technical", "weight": 1, "payloads": " cat, d* ,"},
+        {"id": "similarity", "weight": "0", "axis": "left over", "options": {"reference": "/x.png"}},
+        {"id": "manual", "weight": 1, "ratings": "style, prompt", "payloads": "cat"},
+    ]
+    technical, watched, *ratings = plan(scorers=rows).scorers
+    assert technical.payloads == ("cat", "d*")
+    assert (watched.weight, watched.axis, watched.payloads) == (0.0, "", ())
+    assert [rating.payloads for rating in ratings] == [("cat",), ("cat",)]
 
 
 def test_scorer_options_and_weights_arrive() -> None:
