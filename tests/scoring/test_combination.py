@@ -233,7 +233,7 @@ def test_one_judge_is_calibrated_only_when_asked() -> None:
 
 
 def test_an_older_plan_keeps_its_values(tmp_path: Any) -> None:
-    data = make_plan(tmp_path).to_json()
+    data = make_plan(tmp_path, combining=Combining()).to_json()
     assert RunPlan.from_json(data).combining == Combining()
     del data["combining"]
     assert RunPlan.from_json({**data, "version": 1}).combining == AS_BEFORE
