@@ -10,7 +10,7 @@
     trials: 'budget', budget: 'budget', verify: 'budget', finalists: 'budget', passes: 'passes', sampler: 'budget', seed: 'budget', name: 'run', save: 'run', shared: 'run',
   };
 
-  optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun, onFork }) => {
+  optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun, onFork, onSay, onFail }) => {
     // What the parts share. `form` is what is sent, `setup` and `methods` are what it can be made of.
     const plan = {
       form: null,
@@ -48,10 +48,23 @@
     const resume = optim.button('optim_resume', 'Resume', () => onResume(runs.get()), '', 'Go on after the last finished trial');
     const verify = optim.button('optim_resume_verify', 'Verify', () => onResume(runs.get(), true), '', 'Make its best trials again from fresh seeds and name the winner, without searching on');
     const fork = optim.button('optim_fork', 'Fork …', () => optim.forkDialog(runs.get(), plan.form.trials, onFork), '', 'A new run from this one, with other judges, prompts, ranges or search; its images are used again');
-    const drawEarlier = () => [resume, verify, fork].forEach((button) => optim.setDisabled(button, !runs.get() || running));
+    const shelf = optim.shelf({
+      selected: () => runs.get(),
+      done: async (folder) => {
+        await loadRuns();
+        if (folder) runs.set(folder);
+        drawEarlier();
+      },
+      say: (sentence) => onSay(sentence),
+      fail: (problem) => onFail(problem),
+    });
+    const drawEarlier = () => {
+      [resume, verify, fork].forEach((button) => optim.setDisabled(button, !runs.get() || running));
+      shelf.draw(!runs.get());
+    };
     drawEarlier();
-    const earlier = optim.section({ id: 'optim_resume_card', title: 'Go on with an earlier run', open: false },
-      runs.node, el('div', { class: 'optim-row optim-nowrap' }, resume, verify, fork));
+    const earlier = optim.section({ id: 'optim_resume_card', title: 'Earlier runs', open: false },
+      runs.node, el('div', { class: 'optim-row optim-nowrap' }, resume, verify, fork), shelf.node);
 
     // What was chosen before comes back as far as it still exists; what was never touched is today's default.
     const remembered = (defaults) => {
@@ -101,7 +114,7 @@
     const loadRuns = async () => {
       const list = (await optim.get('runs')).runs;
       runs.setOptions(list.map((row) => ({ value: row.folder, label: row.folder, note: row.problem || optim.plural(row.trials, 'trial'), bad: Boolean(row.problem) })));
-      if (list.length && !list.some((row) => row.folder === runs.get())) runs.set(list[0].folder);
+      if (!list.some((row) => row.folder === runs.get())) runs.set(list.length ? list[0].folder : '');
       drawEarlier();
       earlier.summary(list.length ? optim.plural(list.length, 'run') : 'none yet');
     };

@@ -6,6 +6,7 @@ python -m lib_optim resume FOLDER        go on with a run
 python -m lib_optim fork RUN …          a new run from an earlier one, with other judges, bounds, sampler, …
 python -m lib_optim choose RUN [TRIAL]   which trial wins a run with several goals
 python -m lib_optim save RUN [TRIAL]     save the merge of a trial of any run, or its winner, as a checkpoint
+python -m lib_optim export RUN [FILE]    write a run into a zip file; import FILE takes it in again
 python -m lib_optim merge RECIPE …       merge as a recipe says, without a run
 python -m lib_optim selftest             check this installation
 """
@@ -29,6 +30,7 @@ from lib_optim.plan.guide import Guide
 from lib_optim.plan.guide_file import read_guide
 from lib_optim.plan.run_plan import RunPlan, SaveSpec, SharedSpec
 from lib_optim.plan.scorers import MANUAL
+from lib_optim.run.archive_command import add_archive_parsers, export_to, import_from
 from lib_optim.run.choose_command import add_choose_parser, choose_from
 from lib_optim.run.fork_command import add_fork_parser, fork_from
 
@@ -84,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     resume.set_defaults(command="resume")
     add_fork_parser(commands)
     add_choose_parser(commands)
+    add_archive_parsers(commands)
     save = commands.add_parser("save", help="save the merge of a trial as a checkpoint")
     save.add_argument("folder", help="name of the run folder")
     save.add_argument("trial", type=int, nargs="?", default=None, help="number of the trial (default: the winner)")
@@ -188,6 +191,16 @@ def _choose(options: argparse.Namespace) -> int:
     return 0
 
 
+def _export(options: argparse.Namespace) -> int:
+    print(f"Written: {export_to(options, _manager(options).outputs)}")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    print(f"Imported as {import_from(options, _manager(options).outputs)}")
+    return 0
+
+
 def _save(options: argparse.Namespace) -> int:
     from lib_optim.run.folder import RunFolder
 
@@ -287,7 +300,7 @@ def _selftest(options: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "tab": _tab, "run": _run, "resume": _resume, "fork": _fork, "choose": _choose, "save": _save, "merge": _merge,
-    "selftest": _selftest,
+    "export": _export, "import": _import, "selftest": _selftest,
 }  # fmt: skip
 
 if __name__ == "__main__":

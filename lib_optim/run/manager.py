@@ -336,6 +336,21 @@ class RunManager:
             listed.append(entry)
         return listed
 
+    def let_go(self, folder: str) -> None:
+        """Forget the run `folder` if it is the one that ended last, so that its folder may move.
+
+        Raises:
+            RunError: It is going on.
+        """
+        with self._guard:
+            worker = self._worker
+            if worker is None or worker.folder.name != folder:
+                return
+            if self.active:
+                raise RunError(f"The run {folder} is going on; stop it first, or wait for its end.")
+            self._worker = None
+            self.view.forget()
+
     def image_path(self, folder: str, file: str) -> Path | None:
         """Return the path of an image of a run, or None if `folder` and `file` do not name one."""
         with contextlib.suppress(StoreError):

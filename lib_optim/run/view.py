@@ -33,6 +33,11 @@ class RunView:
         self._guard = threading.RLock()
         self._reset()
 
+    def forget(self) -> None:
+        """Show no run."""
+        with self._guard:
+            self._reset()
+
     def _reset(self) -> None:
         self.revision = 0
         self.state: RunState = "idle"

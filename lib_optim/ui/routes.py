@@ -11,6 +11,8 @@
     POST /optim/api/choice               {"methods": […]}: several merge methods as one
     POST /optim/api/guide                see `lib_optim.ui.guide_view`
     GET  /optim/api/importance | POST freeze | fork   see `lib_optim.ui.insight`
+    POST /optim/api/run_rename | run_trash | run_import | run_import_end   see `lib_optim.ui.runs_api`
+    GET  /optim/api/run_export/{folder}
     POST /optim/api/payload | payload_delete | payload_read   see `lib_optim.ui.payload_api`
     POST /optim/api/calibrate_sample | calibrate | calibrate_stop, GET calibrate   see `lib_optim.ui.calibrate`
     POST /optim/api/selftest, GET same   start it; its state and report
@@ -41,6 +43,7 @@ from lib_optim.ui.insight import InsightApi
 from lib_optim.ui.payload_api import PayloadApi
 from lib_optim.ui.plan_check import check_json
 from lib_optim.ui.recipes import known_recipes, recipe_json
+from lib_optim.ui.runs_api import PIECE, RunsApi
 from lib_optim.ui.selftest_job import SelftestJob
 from lib_optim.ui.start_table import starts_shown
 from lib_optim.ui.weights import understood
@@ -54,7 +57,10 @@ IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
 _SNAPSHOT = "/optim/api/snapshot"
 _SAMPLE = "/optim/api/calibrate_sample"
 _READ = "/optim/api/payload_read"
-_LARGE = dict.fromkeys((_SAMPLE, _READ), MOST_BYTES * 4 // 3 + MAX_BODY)
+_IMPORT = "/optim/api/run_import"
+_LARGE = {
+    path: size * 4 // 3 + MAX_BODY for path, size in ((_SAMPLE, MOST_BYTES), (_READ, MOST_BYTES), (_IMPORT, PIECE))
+}
 """Routes that take more than the usual request: bytes. A file grows by a third in base64."""
 _MARKS: dict[str, Mark] = {"broken": "mark: broken", "left out": "mark: left out"}
 
@@ -79,6 +85,7 @@ class _Api:
         self._catalog = Catalog(manager)
         self._selftest = SelftestJob(manager)
         self._insight = InsightApi(manager, self._plan)
+        self._runs = RunsApi(manager)
         self._payload = PayloadApi(manager.host, self._catalog.payloads_folder)
         self._calibrate = CalibrateApi(
             manager.scorers_dir,
@@ -107,6 +114,11 @@ class _Api:
             ("GET", "/optim/api/importance", self._insight.importance),
             ("POST", "/optim/api/freeze", self._insight.freeze),
             ("POST", "/optim/api/fork", self._insight.fork),
+            ("POST", "/optim/api/run_rename", self._runs.rename),
+            ("POST", "/optim/api/run_trash", self._runs.trash),
+            ("GET", "/optim/api/run_export/{folder}", self._runs.export),
+            ("POST", _IMPORT, self._runs.piece),
+            ("POST", "/optim/api/run_import_end", self._runs.end),
             ("POST", "/optim/api/payload", self._payload.save),
             ("POST", "/optim/api/payload_delete", self._payload.delete),
             ("POST", _READ, self._payload.read),

@@ -79,7 +79,10 @@ class NewPage:
             or "fonts.googleapis.com" in message.text
             or "ERR_INTERNET_DISCONNECTED" in message.text
             or (url.endswith("/api/start") and "400" in message.text)
-            or (url.endswith(("/calibrate_sample", "/payload", "/payload_read")) and "40" in message.text)
+            or (
+                url.endswith(("/calibrate_sample", "/payload", "/payload_read", "/run_import_end"))
+                and "40" in message.text
+            )
         )
         if message.type == "error" and not excused:
             self.complaints.append(f"{message.text} ({url})")

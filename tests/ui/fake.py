@@ -146,6 +146,14 @@ class FakeManager:
     def outputs(self) -> Path:
         return self.host.paths().outputs
 
+    def let_go(self, folder: str) -> None:
+        """As the real one."""
+        shown = self.view.snapshot(0, None)["run"]
+        if shown is not None and shown["folder"] == folder:
+            if self.active:
+                raise RunError(f"The run {folder} is going on; stop it first, or wait for its end.")
+            self.view.forget()
+
     def fork(self, name: str, plan: RunPlan) -> tuple[str, Taken]:
         RunFolder.open(self.outputs, name)
         self.forks.append((name, plan))
