@@ -12,7 +12,10 @@
     ['arithmetic', 'Mean'], ['geometric', 'Geometric mean: low scores weigh more'], ['harmonic', 'Harmonic mean: low scores weigh most'],
     ['quadratic', 'Quadratic mean: high scores weigh more'], ['median', 'Median'], ['min', 'The lowest'],
   ];
-  const DEFAULTS = { scale: 'auto', mean: 'arithmetic', payload_mean: 'arithmetic', spread: 0 };
+  const GUARDS = [
+    ['black', 'black (as of a broken VAE)'], ['blank', 'blank'], ['clipped', 'burnt out: nothing but pure colours'], ['duplicate', 'the same with another seed'],
+  ];
+  const DEFAULTS = { scale: 'auto', mean: 'arithmetic', payload_mean: 'arithmetic', spread: 0, guards: GUARDS.map(([name]) => name) };
 
   optim.combiningOptions = (plan) => {
     const state = () => (plan.form.combining = { ...DEFAULTS, ...plan.form.combining });
@@ -29,12 +32,16 @@
       id: 'optim_combining_spread', type: 'number', class: 'optim-input', min: 0, max: 1, step: 0.05,
       on: { input: () => set('spread', spread.value === '' ? '' : Number(spread.value)) },
     });
+    const guards = GUARDS.map(([name, text]) => optim.check(`optim_guard_${name}`, text, () =>
+      set('guards', GUARDS.map(([other]) => other).filter((other, i) => guards[i].box.checked))));
     const hint = el('span', {});
     const node = el('details', { id: 'optim_combining', class: 'optim-more' }, el('summary', { class: 'optim-note' }, 'How scores are combined', ' ', hint),
       el('div', { class: 'optim-stack' },
         optim.field('Bring judges to one scale', scale, 'By the first trials: 0 is the usual score of your models and of the start design on that prompt, 1 is one usual difference above it. It is measured once and then kept; until then values are provisional. One judge alone keeps its own numbers.'),
         el('div', { class: 'optim-grid2' }, optim.field('Over the judges', mean), optim.field('Over the payloads', payloadMean)),
-        optim.field('Weight of the worst seed (0 to 1)', spread, '0: the mean of a payload’s seeds. Above: merges that do well with every seed are preferred; 1 takes the worst seed alone.')));
+        optim.field('Weight of the worst seed (0 to 1)', spread, '0: the mean of a payload’s seeds. Above: merges that do well with every seed are preferred; 1 takes the worst seed alone.'),
+        el('div', { id: 'optim_guards' }, el('span', { class: 'optim-label', text: 'A trial fails if an image is' }), ...guards.map((guard) => guard.node),
+          el('div', { class: 'optim-help', text: 'Judges can be fooled by what is no picture. Ordinary pictures pass. What one of your models makes by itself is let pass, and you are told.' }))));
     return {
       node,
       draw: () => {
@@ -43,6 +50,9 @@
         optim.assign(mean, now.mean);
         optim.assign(payloadMean, now.payload_mean);
         optim.assign(spread, now.spread);
+        GUARDS.forEach(([name], i) => {
+          guards[i].box.checked = now.guards.includes(name);
+        });
         const changed = Object.keys(DEFAULTS).filter((key) => String(now[key]) !== String(DEFAULTS[key]));
         optim.setText(hint, changed.length ? '(changed)' : '');
       },

@@ -22,6 +22,7 @@ from lib_optim.plan.payload import Payload
 from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec, VerifySpec
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.guarding import GUARD
 from lib_optim.run.manager import RunManager
 from lib_optim.run.store import Store
 
@@ -193,7 +194,7 @@ class Stored:
         self.trials = store.trials()
         self.worker = store.note("worker")
         self.images = store.images()
-        self.scores = store.scores()
+        self.scores = [score for score in store.scores() if score.scorer != GUARD]  # what judges and people gave
 
     def values(self) -> list[Mapping[str, Any]]:
         return [dict(trial.values) for trial in self.trials]

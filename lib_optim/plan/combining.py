@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lib_optim.plan.errors import Problem
+from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.noun import Noun
 
-__all__ = ["AS_BEFORE", "Combining", "Mean", "combining_problems"]
+__all__ = ["AS_BEFORE", "GUARDS", "Combining", "Mean", "combining_problems"]
 
 Mean = Literal["arithmetic", "geometric", "harmonic", "quadratic", "median", "min"]
+
+GUARDS = ("black", "blank", "clipped", "duplicate")
+"""What fails a trial instead of being scored: `lib_optim.scoring.guards` has the definitions."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +31,21 @@ class Combining(Noun):
         payload_mean: Over the payloads of a trial, by their score weights and numbers of images.
         spread: 0 to 1: how much of the distance from a payload's mean down to its worst seed is taken off. 0 is the
             mean of its seeds, 1 the worst of them.
+        guards: Which of `GUARDS` fail a trial.
     """
 
     scale: Literal["auto", "calibrated", "typical"] = "auto"
     mean: Mean = "arithmetic"
     payload_mean: Mean = "arithmetic"
     spread: float = 0.0
+    guards: tuple[str, ...] = GUARDS
 
     def calibrates(self, judges: int) -> bool:
         """Whether so many judges are brought to the calibrated scale."""
         return self.scale == "calibrated" or (self.scale == "auto" and judges > 1)
 
 
-AS_BEFORE = Combining(scale="typical")
+AS_BEFORE = Combining(scale="typical", guards=())
 """What plans and passes meant that were written before there was a choice."""
 
 
@@ -51,3 +57,6 @@ def combining_problems(combining: Combining) -> Iterator[Problem]:
             f"The share of the worst seed must lie between 0 (the mean of the seeds) and 1 (the worst of them), not "
             f"{combining.spread:g}.",
         )
+    for name in combining.guards:
+        if name not in GUARDS:
+            yield Problem("combining.guards", f"There is no guard '{name}'.{did_you_mean(name, GUARDS)}")

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from lib_optim.plan.payload import same_picture
 from lib_optim.plan.records import ImageRecord, Score, Trial
-from lib_optim.plan.scorers import MANUAL, ScorerSpec, by_hand
+from lib_optim.plan.scorers import ScorerSpec, by_hand
+from lib_optim.run.guarding import GUARD
 from lib_optim.run.passes import RunPass
+from lib_optim.run.wanted import rating_keys
 from lib_optim.scoring.prompts import scoring_text
 from lib_optim.scoring.registry import scorer_row
 from lib_optim.search.stopping import rescored_origin
@@ -51,7 +53,8 @@ def entered(
         taken.append(dataclasses.replace(record, trial=number, index=job.index, payload=job.payload.name))
         same_text = scoring_text(old.payload) == scoring_text(job.payload)
         given = [s for s in scores if s.image == old.index and s.scorer in same and (same_text or by_hand(s.scorer))]
-        asked = {spec.key for spec in coming.record.scorers if spec.id == MANUAL}
+        given += [s for s in scores if s.image == old.index and s.scorer == GUARD]
+        asked = rating_keys(coming, job.index)
         if job.payload.score_weight > 0 and not asked <= {score.scorer for score in given}:
             return None
         kept += [dataclasses.replace(score, trial=number, image=job.index, request="") for score in given]

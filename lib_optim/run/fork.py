@@ -24,6 +24,7 @@ from lib_optim.plan.records import ImageRecord, Score, Trial
 from lib_optim.plan.scorers import by_hand
 from lib_optim.run.check import Resolved
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.guarding import GUARD, carry_waived
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.recorded import Recorded
 from lib_optim.run.results import image_file
@@ -115,6 +116,7 @@ def take_over(parent: Recorded, fork: Resolved, target: RunFolder, host: Host) -
             _enter(entrant, passes[entrant.trial.pass_id], coming, parent.folder, target, record, store)
         store.set_note("first_number", str(max((trial.number for trial in parent.trials), default=-1) + 1))
         store.set_note("forked_from", parent.folder.name)
+        carry_waived(record, store)
         last = next((p for p in reversed(parent.passes) if p.searches and p.record.begun), None)
         if last is not None:
             carry(record, store, last, coming)
@@ -144,7 +146,7 @@ def _enter(
     store: Store,
 ) -> None:
     number, jobs = entrant.trial.number, {job.index: job for job in coming.jobs}
-    judges = same_judges(before.record.scorers, coming.record.scorers)
+    judges = {*same_judges(before.record.scorers, coming.record.scorers), GUARD}
     given = record.scores(number)
     images: list[ImageRecord] = []
     scores: list[Score] = []
@@ -156,7 +158,11 @@ def _enter(
         images.append(dataclasses.replace(image, trial=number, index=index, payload=payload.name, file=file))
         same_text = scoring_text(old) == scoring_text(payload)
         for score in given:
-            if score.image == image.index and score.scorer in judges and (same_text or by_hand(score.scorer)):
+            if (
+                score.image == image.index
+                and score.scorer in judges
+                and (same_text or score.scorer == GUARD or by_hand(score.scorer))
+            ):
                 # Two new images may be one old one: a request counts once.
                 request = f"{score.request} {index}" if score.request else ""
                 scores.append(dataclasses.replace(score, image=index, request=request))

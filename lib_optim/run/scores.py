@@ -14,6 +14,7 @@ from lib_optim.plan.records import ImageRecord, Score, Trial
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.run.control import Control
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.guarding import Guards
 from lib_optim.run.marks import Mark, Marks, names_of
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.results import read_image
@@ -57,6 +58,7 @@ class ScoreBook:
         self._kept: dict[int, dict[int, Image.Image]] = {}  # until all of their payload are there
         self._marks = Marks(store)
         self._values = Values(store)
+        self._guards = Guards(store, view.error)
         self._handed_over = store.note(_HANDED_OVER) == "yes"
         self._errors: dict[int, ScorerError] = {}
         self._broken: StoreError | None = None
@@ -87,6 +89,7 @@ class ScoreBook:
         """Take note of a trial, before its first image."""
         with self._guard:
             self._pass_of[trial.number] = self._passes.of(trial)
+            self._guards.begin(trial)
             for number in [n for n in self._kept if n == trial.number or self._ended(n)]:
                 del self._kept[number]
 
@@ -99,17 +102,20 @@ class ScoreBook:
         with self._guard:
             self._images[trial] = {image.index: image for image in self._store.images(trial)}
             for score in self._store.scores(trial):
-                if self._marks.load(score):
+                if self._marks.load(score) or self._guards.load(score):
                     continue
                 self._raw.setdefault(trial, {}).setdefault(score.image, {})[score.scorer] = score.raw
             for image in self._images[trial].values():
                 self._view.put_image(image)
                 self._show(trial, image.index)
+            self._guards.waive(trial, self._pass_of[trial])
 
     def add_image(self, record: ImageRecord, image: Image.Image | None) -> None:
         """Take over a new image and have it scored; `image` is None if it was skipped."""
         with self._guard:
             self._images.setdefault(record.trial, {})[record.index] = record
+            if image is not None:
+                self._look(record, image)
         self.update_waiting()
         if image is not None:
             self._submit(record, image)
@@ -124,11 +130,19 @@ class ScoreBook:
         with self._guard:
             self._errors.pop(trial, None)
             todo = [image for image in self._with_others(trial, self._unscored(trial)) if image.index in images]
+            for index in self._guards.unseen(trial, self._images.get(trial, {}), self._pass_of[trial]):
+                if index in images:
+                    self._look(self._images[trial][index], read_image(folder, self._images[trial][index].file))
         self.update_waiting()
         for image in todo:
             self._submit(image, read_image(folder, image.file))
         for image in todo:
             self._submit_together(image)
+
+    def _look(self, record: ImageRecord, image: Image.Image) -> None:
+        run_pass = self._pass_of[record.trial]
+        self._guards.look(record, image, run_pass)
+        self._guards.waive(record.trial, run_pass)
 
     def wait_for_scorers(self, trial: int) -> None:
         """Wait until every image that counts has its automatic scores, or the user skips the trial.
@@ -319,9 +333,10 @@ class ScoreBook:
             return len(self._images.get(trial, {})) == len(self._pass_of[trial].jobs) and not self._unscored(trial)
 
     def broken(self, trial: int) -> str:
-        """Return why `trial` fails because the user marked an image as broken, or an empty string."""
+        """Return why `trial` fails because of an image that the user marked or a guard stopped, or an empty string."""
         with self._guard:
-            return self._marks.broken(trial, self._images.get(trial, {}))
+            marked = self._marks.broken(trial, self._images.get(trial, {}))
+            return marked or self._guards.reason(trial, self.counting(trial), self._pass_of[trial])
 
     def can_hand_over(self, trial: int | None = None) -> bool:
         """Whether there are automatic judges, for each goal, to decide alone: of `trial`, else of the pass going on."""

@@ -16,6 +16,7 @@ from lib_optim.plan.errors import HostChanged, OptimError, StoreError
 from lib_optim.plan.records import Trial
 from lib_optim.run.context import RunContext
 from lib_optim.run.control import StopRun
+from lib_optim.run.guarding import guarded
 from lib_optim.run.marks import ALL_LEFT_OUT
 from lib_optim.run.saving import save_trial
 from lib_optim.run.trial import TrialBroken, TrialRunner, TrialSkipped
@@ -230,18 +231,23 @@ class RunWorker:
             self.history.end(trial.number, "skipped", str(skipped))
         except TrialBroken as broken:
             self.history.broken(trial.number, str(broken))
+            if guarded(str(broken)):
+                self.view.error(f"Trial {trial.number}: {broken}")
+                self._count_failure(f"{broken} Guards can be put off where the judges are chosen.")
         except (StopRun, StoreError):
             raise
         except Exception as error:  # noqa: BLE001 - hosts, scorers and methods are others' code, and raise anything
-            self._failures += 1
-            reason = self._failed(trial.number, error)
-            if self._failures >= _FAILURES_IN_A_ROW:
-                self._failures = 0
-                self.control.pause()
-                self._pause(f"{_FAILURES_IN_A_ROW} trials in a row failed, the last one because: {reason}")
+            self._count_failure(self._failed(trial.number, error))
         finally:
             self.history.at_work = None
         self.context.trials_since_start += 1
+
+    def _count_failure(self, reason: str) -> None:
+        self._failures += 1
+        if self._failures >= _FAILURES_IN_A_ROW:
+            self._failures = 0
+            self.control.pause()
+            self._pause(f"{_FAILURES_IN_A_ROW} trials in a row failed, the last one because: {reason}")
 
     def _failed(self, number: int, error: Exception) -> str:
         _log.error("Trial %d failed", number, exc_info=error)

@@ -143,6 +143,7 @@ ELSEWHERE: Mapping[str, str] = {
     "combining.mean": "tests/run/test_values.py::test_a_run_freezes_its_calibration",
     "combining.payload_mean": "tests/run/test_values.py::test_a_run_freezes_its_calibration",
     "combining.spread": "tests/run/test_values.py::test_a_run_freezes_its_calibration",
+    "combining.guards": "tests/run/test_guarding.py::test_guards_are_put_off_one_by_one_and_nothing_is_looked_at_again",
     "verify.finalists": "tests/run/test_verify.py::test_the_finalists_make_new_images_and_the_table_is_recorded",
     "verify.payloads": "tests/run/test_verify.py::test_held_out_prompts_and_judge",
     "verify.scorer": "tests/run/test_verify.py::test_held_out_prompts_and_judge",

@@ -220,6 +220,7 @@ def test_a_wildcard_over_everything_leaves_the_vae_alone() -> None:
         ({"scorers": [{"id": "manual", "weight": "0"}]}, ["above 0."]),
         ({"combining": {"spread": "2"}}, ["between 0"]),
         ({"combining": {"spread": "much"}}, ["between 0"]),
+        ({"combining": {"guards": ["dull"]}}, ["no guard 'dull'"]),
         ({"combining": {"mean": "best"}}, ["'combining.mean' must be one of"]),
         ({"scorers": [{"id": "technical", "weight": "nan"}]}, ["above 0"]),
         ({"scorers": [{"id": "similarity", "options": {"scale": "much"}}]}, ["'much' must be a number"]),
@@ -273,6 +274,7 @@ def test_how_scores_are_combined_arrives() -> None:
     given = {"scale": "typical", "mean": "min", "payload_mean": "median", "spread": "0.25"}
     assert plan(combining=given).combining == Combining("typical", "min", "median", 0.25)
     assert plan(combining={"spread": ""}).combining == Combining()
+    assert plan(combining={"guards": ["blank"]}).combining == Combining(guards=("blank",))
 
 
 def test_a_judge_may_look_at_some_payloads_or_be_watched_only() -> None:
