@@ -40,7 +40,7 @@
         optim.field('Bring judges to one scale', scale, 'By the first trials: 0 is the usual score of your models and of the start design on that prompt, 1 is one usual difference above it. It is measured once and then kept; until then values are provisional. One judge alone keeps its own numbers.'),
         el('div', { class: 'optim-grid2' }, optim.field('Over the judges', mean), optim.field('Over the payloads', payloadMean)),
         optim.field('Weight of the worst seed (0 to 1)', spread, '0: the mean of a payload’s seeds. Above: merges that do well with every seed are preferred; 1 takes the worst seed alone.'),
-        el('div', { id: 'optim_guards', class: 'optim-list' }, el('span', { class: 'optim-label', text: 'A trial fails if an image is' }), ...guards.map((guard) => guard.node),
+        el('div', { id: 'optim_guards', class: 'optim-stack' }, el('span', { class: 'optim-label', text: 'A trial fails if an image is' }), ...guards.map((guard) => guard.node),
           el('div', { class: 'optim-help', text: 'Judges can be fooled by what is no picture. Ordinary pictures pass. What one of your models makes by itself is let pass, and you are told.' }))));
     return {
       node,
