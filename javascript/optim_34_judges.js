@@ -48,8 +48,8 @@
             },
           },
         });
-        const options = row.options.map((option) => optionField(row, option, state));
-        if (row.id === 'manual') options.push(ratingsField(state), aheadField(state));
+        const options = row.id === 'manual' ? [...optim.ways(plan, state, ratingsField(state)), aheadField(state)]
+          : row.options.map((option) => optionField(row, option, state));
         const goal = several ? optim.field('Goal', el('input', {
           type: 'text', class: 'optim-input optim-goal', id: `optim_goal_${row.id}`, maxlength: 40, spellcheck: 'false', value: state.axis || '',
           on: {

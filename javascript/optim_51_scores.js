@@ -41,8 +41,11 @@
     }
   };
 
-  // An item: {folder, trial, image, request} and either {name, value} (a rating) or {mark, on}.
+  // An item: {folder, request} and {trial, image, name, value} (a rating), {trial, image, mark, on}, {answer} (to the
+  // question `id`) or {undo} (the request of an answer).
   const about = (item) => (item.mark ? item.mark : `rating ${item.name}`);
+  const routeOf = (item) => (item.answer || item.undo ? 'compare' : item.mark ? 'mark' : 'score');
+  const bodyOf = (item) => (item.answer ? { ...item.answer, folder: item.folder, request: item.request } : item);
   const of = (item, folder, trial, image) => item.folder === folder && item.trial === trial && item.image === image;
 
   optim.opinions = (onChange, onError) => {
@@ -67,9 +70,8 @@
           const next = entries().find(([, item]) => item.folder === open);
           if (!next) return;
           const [key, item] = next;
-          const { mark, ...body } = item;
           try {
-            await optim.post(mark ? 'mark' : 'score', mark ? { ...body, mark } : body);
+            await optim.post(routeOf(item), bodyOf(item));
             settled.push({ ...item, at: performance.now() });
           } catch (error) {
             // The run ended a moment ago: what was said waits until it is resumed. All else that is refused is told.
@@ -99,6 +101,7 @@
       // Not before the caller is through: what it shows next is its own affair.
       queueMicrotask(onChange);
       send();
+      return request;
     };
     const last = (folder, trial, image, topic) =>
       [...settled, ...entries().map(([, item]) => item)].filter((item) => of(item, folder, trial, image) && about(item) === topic).pop();
@@ -113,6 +116,13 @@
       marked: (folder, trial, image, mark) => {
         const item = last(folder, trial, image, mark);
         return item && item.on;
+      },
+      answer: (folder, id, answer) => put({ folder, id, answer }),
+      undoAnswer: (folder, request, id) => put({ folder, undo: request, id }),
+      // Whether the question is answered by what is still under way: undefined if nothing about it is.
+      answered: (folder, id) => {
+        const item = [...settled, ...entries().map(([, kept]) => kept)].filter((other) => other.folder === folder && other.id === id).pop();
+        return item && Boolean(item.answer);
       },
       sending: (folder, trial, image) => entries().some(([, item]) => of(item, folder, trial, image)),
       count: (folder) => entries().filter(([, item]) => item.folder === folder).length,

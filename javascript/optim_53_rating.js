@@ -5,6 +5,16 @@
   const { el } = optim;
   const PAUSED = ['paused', 'pausing'];
 
+  optim.finishDialog = (onCommand) => {
+    const sure = optim.button('optim_rate_finish_yes', 'Finish the run', () => {
+      box.close();
+      onCommand('finish');
+    }, 'primary');
+    const box = optim.dialog('Finish early?', el('div', { class: 'optim-stack' },
+      el('div', { text: 'The trial under way is the last one. When all images made so far are judged, the run ends and the best merge is saved. You can resume it later.' }),
+      el('div', { class: 'optim-row' }, sure, optim.button(null, 'Go on judging', () => box.close()))));
+  };
+
   // judge: optim.sitting; onCommand(name); onDraw(): draw all anew.
   optim.rater = ({ judge, onCommand, onDraw }) => {
     const map = optim.keyMap();
@@ -88,16 +98,7 @@
       onDraw();
     };
     const blind = () => settings.get('blind');
-    const finish = () => {
-      if (view.finishing) return;
-      const sure = optim.button('optim_rate_finish_yes', 'Finish the run', () => {
-        box.close();
-        onCommand('finish');
-      }, 'primary');
-      const box = optim.dialog('Finish early?', el('div', { class: 'optim-stack' },
-        el('div', { text: 'The trial under way is the last one. When all images made so far are rated, the run ends and the best merge is saved. You can resume it later.' }),
-        el('div', { class: 'optim-row' }, sure, optim.button(null, 'Go on rating', () => box.close()))));
-    };
+    const finish = () => (view.finishing ? null : optim.finishDialog(onCommand));
     const help = () => optim.keyDialog(map, settings, onDraw);
     const acts = {
       previous: () => move(-1), next: () => move(1), row_up: () => turn(-1), row_down: () => turn(1),

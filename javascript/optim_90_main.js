@@ -125,7 +125,7 @@
     const open = (number, index) => {
       const folder = store.snapshot.run.folder;
       const ratings = () => (RESTING.includes(store.snapshot.state) ? [] : store.snapshot.run.ratings);
-      viewer = optim.openViewer(() => ({ folder, trial: number, images: imagesOf(number), ratings: ratings() }), index, judge, rater);
+      viewer = optim.openViewer(() => ({ folder, trial: number, images: imagesOf(number), ratings: ratings() }), index, judge, { ...rater, blind });
       viewer.box.addEventListener('close', () => {
         viewer = null;
       });
@@ -140,6 +140,8 @@
       image: (trial, index) => imagesOf(trial).find((image) => image.index === index),
     });
     const rater = optim.rater({ judge, onCommand: command, onDraw: () => draw() });
+    const comparer = optim.comparer({ opinions: said, settings: rater.settings, onCommand: command, onDraw: () => draw() });
+    const blind = () => rater.blind() || comparer.blind();
     const current = optim.parts.trialCard({
       id: 'optim_current', onOpen: open, onSave: (number) => save(number), onSaveAs: saveAs, onFail: fail,
       onFollow: () => {
@@ -198,7 +200,7 @@
     const right = el('div', { class: 'optim-right' }, welcome, live);
     form.node.append(selftest.node);
     live.hidden = welcome.hidden = true; // until the program says which of them it is to be
-    root.replaceChildren(bar.node, notices.node, rater.node, el('div', { class: 'optim-columns' }, form.node, right));
+    root.replaceChildren(bar.node, notices.node, rater.node, comparer.node, el('div', { class: 'optim-columns' }, form.node, right));
 
     // At rest: the last trial that came to an end, rather than one that Stop cut short.
     const lastSeen = () => {
@@ -223,6 +225,7 @@
       optim.show(live, snapshot.run);
       if (!snapshot.run) {
         rater.hide(); // the program began anew
+        comparer.hide();
         return;
       }
       const { folder } = snapshot.run;
@@ -256,12 +259,13 @@
         step: null, compare: null, pinned: false, saving, empty: 'The best trial appears here once one is scored.',
       });
       if (bestNumber === null) best.node.querySelector('.optim-title').textContent = 'Best';
-      rater.draw({
-        ratings: snapshot.run.ratings, active, folder, state: snapshot.state, waiting: snapshot.waiting, imagesOf, totalOf, trials: store.trials,
-        best: bestNumber, handedOver: snapshot.run.handed_over, canHandOver: snapshot.run.can_hand_over, finishing: snapshot.finishing,
-        offline: store.offline, unsent: said.count(folder),
-      });
-      optim.setClass(root, 'optim-blind', rater.blind());
+      const judging = {
+        active, folder, state: snapshot.state, handedOver: snapshot.run.handed_over, canHandOver: snapshot.run.can_hand_over,
+        finishing: snapshot.finishing, offline: store.offline, unsent: said.count(folder), trials: store.trials,
+      };
+      rater.draw({ ...judging, ratings: snapshot.run.ratings, waiting: snapshot.waiting, imagesOf, totalOf, best: bestNumber });
+      comparer.draw({ ...judging, comparing: snapshot.run.ratings.length ? null : snapshot.comparing || null });
+      optim.setClass(root, 'optim-blind', blind());
       drawLog(snapshot);
       if (viewer) viewer.draw();
     };
@@ -284,7 +288,7 @@
       const lightbox = document.getElementById('lightboxModal');
       if (lightbox && lightbox.style.display !== 'none' && lightbox.offsetParent !== null) return;
       if (event.key === ' ' && target.closest('button, summary, [role=button], input')) return;
-      if (rater.key(event)) event.preventDefault();
+      if (rater.key(event) || comparer.key(event)) event.preventDefault();
     });
 
     let lastState = '';

@@ -195,6 +195,7 @@ class Stored:
         self.worker = store.note("worker")
         self.images = store.images()
         self.scores = [score for score in store.scores() if score.scorer != GUARD]  # what judges and people gave
+        self.comparisons = store.comparisons()
 
     def values(self) -> list[Mapping[str, Any]]:
         return [dict(trial.values) for trial in self.trials]

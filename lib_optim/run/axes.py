@@ -9,6 +9,7 @@ from typing import Any
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.plan.records import Trial
+from lib_optim.run.comparisons import Comparisons
 from lib_optim.run.marks import Marks
 from lib_optim.run.passes import RunPass
 from lib_optim.run.store import Store
@@ -26,17 +27,20 @@ def with_axis_values(trials: Iterable[Trial], passes: Iterable[RunPass], store: 
     """
     values = Values(store)
     several = {run_pass.id: run_pass for run_pass in passes if run_pass.record.axes}
+    said = Comparisons(store)
     found = []
     for trial in trials:
         axes: Mapping[str, float] = {}
         if trial.pass_id in several and trial.state == "complete":
             with contextlib.suppress(ScorerError):  # it is on no front, as in the run itself
-                axes = _recorded(several[trial.pass_id], trial.number, store, values)
+                axes = _recorded(several[trial.pass_id], trial.number, store, values, said)
         found.append(dataclasses.replace(trial, axes=axes) if axes else trial)
     return found
 
 
-def _recorded(run_pass: RunPass, number: int, store: Store, values: Values) -> dict[str, float]:
+def _recorded(
+    run_pass: RunPass, number: int, store: Store, values: Values, said: Comparisons
+) -> dict[str, float]:
     marks, raw = Marks(store), dict[int, dict[str, float]]()
     for score in store.scores(number):
         if not marks.load(score):
@@ -45,7 +49,8 @@ def _recorded(run_pass: RunPass, number: int, store: Store, values: Values) -> d
     there = [index for index, skipped in made.items() if not skipped] if made else sorted(raw)  # another worker's
     out = marks.marked(number, "mark: left out")
     images = [i for i in there if i not in out and run_pass.jobs[i].payload.score_weight > 0]
-    return values.axes(run_pass, raw, images, marks.marked(number, "mark: unrated"))
+    unrated = marks.marked(number, "mark: unrated")
+    return values.axes(run_pass, said.added(run_pass, number, raw, images, unrated), images, unrated)
 
 
 def points_of(trials: Iterable[Trial], search: RunPass) -> dict[int, tuple[float, ...]]:

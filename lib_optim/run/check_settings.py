@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lib_optim.hosts.base import Host
 from lib_optim.plan.errors import PlanError, Problem
+from lib_optim.plan.judging import comparing_problems
 from lib_optim.plan.objectives import axis_problems
 from lib_optim.plan.payload import jobs_of
 from lib_optim.plan.presets import preset
@@ -32,6 +33,7 @@ def settings_problems(plan: RunPlan, host: Host, scorers_dir: Path) -> Iterator[
     yield from payloads
     # What the payloads ask for can be counted only when their numbers are within bounds.
     yield from scorers_problems(plan.scorers, scorers_dir, () if payloads else jobs_of(plan.payloads))
+    yield from comparing_problems(plan.scorers)
     yield from axis_problems(plan.scorers)
     yield from judging_problems(plan)
     yield from verify_problems(plan, host, scorers_dir, countable=not payloads)

@@ -13,7 +13,6 @@ from lib_optim.run.check import Resolved
 from lib_optim.run.folder import RunFolder, write_atomic
 from lib_optim.run.passes import Passes
 from lib_optim.run.results import TrialTable
-from lib_optim.run.store import Store
 from lib_optim.run.view import RunView
 
 __all__ = ["RunFiles"]
@@ -27,7 +26,7 @@ class RunFiles:
     Args:
         resolved: The plan.
         folder: Where they go.
-        store: Where the scores are.
+        scores: Returns the scores of a trial.
         view: Which trial is the best, and where errors are shown.
         passes: The passes.
         recipe: Returns the recipe of one point of the space.
@@ -37,12 +36,12 @@ class RunFiles:
         self,
         resolved: Resolved,
         folder: RunFolder,
-        store: Store,
+        scores: Callable[[int], list[Score]],
         view: RunView,
         passes: Passes,
         recipe: Callable[[Mapping[str, Value]], Recipe],
     ) -> None:
-        self._resolved, self._folder, self._store, self._view = resolved, folder, store, view
+        self._resolved, self._folder, self._scores, self._view = resolved, folder, scores, view
         self._passes, self._recipe = passes, recipe
         self._best: tuple[int, Mapping[str, Value]] | None = None
         self.renew()
@@ -84,4 +83,4 @@ class RunFiles:
             self._view.error(f"{error} The run goes on; run.db has everything.")
 
     def _row(self, trial: Trial) -> tuple[Trial, str, list[Score]]:
-        return trial, self._passes.of(trial).label, self._store.scores(trial.number)
+        return trial, self._passes.of(trial).label, self._scores(trial.number)

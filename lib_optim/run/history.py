@@ -18,6 +18,7 @@ from lib_optim.plan.run_plan import Budget, RunPlan
 from lib_optim.run.ahead import SAMPLERS, assumed, room
 from lib_optim.run.check import Resolved
 from lib_optim.run.choosing import Objectives
+from lib_optim.run.comparing import Answer
 from lib_optim.run.entering import entered, entrants, untried_start
 from lib_optim.run.files import RunFiles
 from lib_optim.run.folder import RunFolder
@@ -75,7 +76,7 @@ class History:
         self._resolved = resolved
         self._at = passes.current  # the pass that is worked on
         self._search = self._search_of(passes.current)
-        self._files = RunFiles(resolved, folder, store, view, passes, recipe)
+        self._files = RunFiles(resolved, folder, book.recorded, view, passes, recipe)
         # A fork counts on where its parent stopped: a suggestion depends on its number, and none comes twice.
         self._least = int(store.note("first_number") or 0)
         self._guard = threading.RLock()
@@ -433,6 +434,21 @@ class History:
         with self._guard:
             if self._book.mark(trial, image, mark, on, request):
                 self._heard(trial)
+
+    def compare(self, answer: Answer | str, request: str) -> None:
+        """Take a comparison, or (the request of one) take it back: it may move the value of every trial of its pass.
+
+        Raises:
+            RunError: See `ScoreBook.compare`.
+        """
+        with self._guard:
+            pass_id = self._book.compare(answer, request)
+            with self._store.together():
+                moved = [trial for trial in self._ordered() if trial.pass_id == pass_id and self._revalue(trial)]
+            for trial in moved:
+                self._tell(self._trials[trial.number])
+            if moved:
+                self._take(self._trials[moved[0].number])
 
     def _heard(self, number: int) -> None:
         known = self._trials.get(number)

@@ -19,6 +19,7 @@ from lib_optim.plan.scorers import ratings_json
 from lib_optim.run.changing import later_passes, refuse_another_run
 from lib_optim.run.check import PlanCheck, Resolved, check_plan
 from lib_optim.run.choosing import choose_recorded
+from lib_optim.run.comparing import Answer
 from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder, list_runs
 from lib_optim.run.fork import Taken, take_over
@@ -236,6 +237,14 @@ class RunManager:
     def mark(self, trial: int, image: int, mark: Mark, on: bool, request: str, folder: str = "") -> None:
         """Record that an image is broken or left out, or is no longer; otherwise as `score`."""
         self._open(folder).context.history.mark(trial, image, mark, on, request)
+
+    def compare(self, answer: Answer | str, request: str, folder: str = "") -> None:
+        """Record which of some images is better, or (the request of such a click) take that back; as `score`.
+
+        Raises:
+            RunError: No run is open or another one, or these images cannot be compared.
+        """
+        self._open(folder).context.history.compare(answer, request)
 
     def hand_over(self, on: bool = True) -> None:
         """Have the automatic judges decide alone from here on, or wait for the user's ratings again.

@@ -59,9 +59,15 @@ class Marks:
         """Return the images of `trial` with this mark."""
         return {image for image, marks in self._of.get(trial, {}).items() if mark in marks}
 
-    def broken(self, trial: int, images: Mapping[int, ImageRecord]) -> str:
-        """Return why `trial` fails because of a mark, one sentence, or an empty string."""
-        names = [images[i] for i in sorted(self.marked(trial, "mark: broken")) if i in images]
+    def broken(self, trial: int, images: Mapping[int, ImageRecord], also: Collection[int] = ()) -> str:
+        """Return why `trial` fails because of a mark, one sentence, or an empty string.
+
+        Args:
+            trial: Its number.
+            images: Its images.
+            also: Those that were called broken otherwise.
+        """
+        names = [images[i] for i in sorted(self.marked(trial, "mark: broken").union(also)) if i in images]
         if not names:
             return ""
         first = names[0]

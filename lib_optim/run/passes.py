@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from lib_optim.plan.bounds import Value
+from lib_optim.plan.judging import Judging, judging_of
 from lib_optim.plan.passes import PassRecord, first_pass, last_pass, later_pass, verification_of
 from lib_optim.plan.payload import ImageJob, jobs_of
 from lib_optim.plan.records import Trial
@@ -47,10 +48,15 @@ class RunPass:
         """Whether a human scores its images."""
         return any(spec.id == MANUAL for spec in self.record.scorers)
 
+    @cached_property
+    def judging(self) -> Judging | None:
+        """How a human compares its images; None where nobody does: they are rated, or judged by scorers alone."""
+        return judging_of(self.record.scorers)
+
     @property
     def ratings(self) -> list[dict[str, object]]:
         """What a human says of an image, as JSON: ``key`` of the score, ``name`` and ``weight``; empty if nothing."""
-        return ratings_json(self.record.scorers)
+        return ratings_json(self.record.scorers) if self.judging is None else []
 
     @property
     def known_jobs(self) -> int:

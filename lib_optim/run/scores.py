@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_optim.plan.errors import RunError, ScorerError, StoreError
 from lib_optim.plan.records import ImageRecord, Score, Trial
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
+from lib_optim.run.comparing import Answer, Comparing
 from lib_optim.run.control import Control
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.guarding import Guards
@@ -59,6 +60,7 @@ class ScoreBook:
         self._marks = Marks(store)
         self._values = Values(store)
         self._guards = Guards(store, view.error)
+        self._comparing = Comparing(store, view, self._pass_of, self._images, self.counting)
         self._handed_over = store.note(_HANDED_OVER) == "yes"
         self._errors: dict[int, ScorerError] = {}
         self._broken: StoreError | None = None
@@ -107,7 +109,7 @@ class ScoreBook:
                 self._raw.setdefault(trial, {}).setdefault(score.image, {})[score.scorer] = score.raw
             for image in self._images[trial].values():
                 self._view.put_image(image)
-                self._show(trial, image.index)
+            self._show(trial, *self._images[trial])
             self._guards.waive(trial, self._pass_of[trial])
 
     def add_image(self, record: ImageRecord, image: Image.Image | None) -> None:
@@ -199,6 +201,8 @@ class ScoreBook:
             run_pass = self._pass_of[trial]
             if not run_pass.manual or (self._handed_over and self.can_hand_over(trial)):
                 return []
+            if self._comparing.way_of(trial):
+                return self._comparing.waiting(trial)
             left = self._marks.marked(trial, "mark: unrated")
             return [i for i in self._unrated(trial) if i not in left]
 
@@ -219,7 +223,7 @@ class ScoreBook:
             jobs = [job for job in run_pass.jobs if images is None or job.index in images]
             skipped |= self._marks.marked(trial, "mark: left out")
             unrated = self._marks.marked(trial, "mark: unrated")
-            return self._values.combination(run_pass).trial(self._raw.get(trial, {}), jobs, skipped, unrated)
+            return self._values.combination(run_pass).trial(self._raw_of(trial), jobs, skipped, unrated)
 
     def calibrates(self, run_pass: RunPass) -> bool:
         """Whether the values of a pass depend on a calibration."""
@@ -247,8 +251,7 @@ class ScoreBook:
             self._values.freeze(run_pass, calibration)
             for trial in self._images:
                 if self._pass_of[trial].number == run_pass.number:
-                    for image in self._images[trial]:
-                        self._show(trial, image)
+                    self._show(trial, *self._images[trial])
         for row in silent(calibration):
             self._view.error(
                 f"At the start, {row.scorer} gave all images of '{row.payload}' the same score, so it says nothing "
@@ -270,7 +273,7 @@ class ScoreBook:
             wanted = self.counting(trial)
             wanted = wanted if images is None else [image for image in wanted if image in images]
             unrated = self._marks.marked(trial, "mark: unrated")
-            return self._values.axes(self._pass_of[trial], self._raw.get(trial, {}), wanted, unrated)
+            return self._values.axes(self._pass_of[trial], self._raw_of(trial), wanted, unrated)
 
     def opinions(self, trial: int, images: Collection[int] | None = None) -> dict[str, float]:
         """Return what the judges that decide nothing think of a trial, or of some of its images: mean raw scores."""
@@ -292,6 +295,8 @@ class ScoreBook:
             raise RunError(f"A score must lie between {HUMAN_RANGE[0]:g} and {HUMAN_RANGE[1]:g}, not {value:g}.")
         with self._guard:
             known = self._judged_by_hand(trial, image)
+            if self._comparing.way_of(trial):
+                raise RunError("This run is judged by comparing images, so they take no ratings.")
             if key not in known:
                 raise RunError(f"There is no rating '{name}' in this run; there are {', '.join(map(repr, known))}.")
             score = Score(trial, image, key, value if value is not None else 0.0, request, created=time.time())
@@ -318,6 +323,37 @@ class ScoreBook:
         self._control.wake()
         return changed
 
+    def compare(self, answer: Answer | str, request: str) -> int | None:
+        """Record a comparison, or that the one of the request `answer` is undone.
+
+        Returns:
+            The pass whose trials may be worth something else now; None for a request id that was seen before.
+
+        Raises:
+            RunError: The images cannot be compared, or there is no such answer.
+        """
+        with self._guard:
+            said = self._comparing
+            changed = said.undo(answer, request) if isinstance(answer, str) else said.answer(answer, request)
+            if changed is None:
+                return None
+            for trial, run_pass in self._pass_of.items():
+                if run_pass.id == changed and trial in self._images:
+                    self._show(trial, *self._images[trial])
+            self.update_waiting()
+        self._control.wake()
+        return changed
+
+    def recorded(self, trial: int) -> list[Score]:
+        """Return the scores of `trial` that stand, and what comparisons make of it."""
+        scores = self._store.scores(trial)
+        way = self._comparing.way_of(trial)
+        if way is None:
+            return scores
+        with self._guard:
+            raw = self._raw_of(trial)
+            return scores + [Score(trial, i, way.key, given[way.key]) for i, given in raw.items() if way.key in given]
+
     def _judged_by_hand(self, trial: int, image: int) -> list[str]:
         known = [spec.key for spec in by_hand(self._pass_of.get(trial, self._passes.current))]
         if not known:
@@ -335,7 +371,7 @@ class ScoreBook:
     def broken(self, trial: int) -> str:
         """Return why `trial` fails because of an image that the user marked or a guard stopped, or an empty string."""
         with self._guard:
-            marked = self._marks.broken(trial, self._images.get(trial, {}))
+            marked = self._marks.broken(trial, self._images.get(trial, {}), self._comparing.said.broken(trial))
             return marked or self._guards.reason(trial, self.counting(trial), self._pass_of[trial])
 
     def can_hand_over(self, trial: int | None = None) -> bool:
@@ -364,9 +400,12 @@ class ScoreBook:
         with self._guard:
             if not (self._handed_over and self.can_hand_over(trial)):
                 return
-            for index in self._unrated(trial):
+            if self._comparing.way_of(trial) and not self._comparing.question(trial):
+                return  # it has its answers, or there is nothing to compare it with
+            unrated = self._unrated(trial)
+            for index in unrated:
                 self._marks.put(trial, index, "mark: unrated", on=True)
-                self._show(trial, index)
+            self._show(trial, *unrated)
 
     def update_waiting(self) -> None:
         """Tell the page which images need a human score: those of all trials that are not ended."""
@@ -381,6 +420,7 @@ class ScoreBook:
                 for index in self.waiting(number)
             }
             self._view.set_waiting(waiting)
+            self._view.set_comparing(self._comparing.shown([trial for trial, _ in waiting]))
 
     def close(self) -> None:
         """Free the scorers."""
@@ -450,10 +490,18 @@ class ScoreBook:
     def _scores_of(self, trial: int, image: int) -> dict[str, float]:
         return self._raw.setdefault(trial, {}).setdefault(image, {})
 
-    def _show(self, trial: int, image: int) -> None:
-        raw = self._scores_of(trial, image)
-        marks = self._marks.of(trial, image)
-        run_pass = self._pass_of[trial]
-        payload = run_pass.jobs[image].payload.name
-        value = self._values.combination(run_pass).image(raw, payload, "mark: unrated" in marks)
-        self._view.put_scores(trial, image, raw, value, names_of(marks))
+    def _raw_of(self, trial: int, sure: bool = False) -> Mapping[int, Mapping[str, float]]:
+        """Return the raw scores of `trial`, with what comparisons make of it; only if there are any, with `sure`."""
+        raw, said = self._raw.get(trial, {}), self._comparing.said
+        if sure and not said.met(trial):
+            return raw
+        unrated = self._marks.marked(trial, "mark: unrated")
+        return said.added(self._pass_of[trial], trial, raw, self.counting(trial), unrated)
+
+    def _show(self, trial: int, *images: int) -> None:
+        given, run_pass = self._raw_of(trial, sure=True), self._pass_of[trial]
+        combination = self._values.combination(run_pass)
+        for image in images:
+            raw, marks = given.get(image, {}), self._marks.of(trial, image)
+            value = combination.image(raw, run_pass.jobs[image].payload.name, "mark: unrated" in marks)
+            self._view.put_scores(trial, image, raw, value, names_of(marks))

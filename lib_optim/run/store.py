@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from lib_optim.plan.errors import StoreError
+from lib_optim.plan.judging import Comparison
 from lib_optim.plan.records import ImageRecord, Score, Trial
+from lib_optim.run.comparison_rows import COMPARISONS, comparison_of, row_of
 from lib_optim.run.rows import json_of, trial_of
 
 __all__ = ["Store"]
@@ -38,8 +40,11 @@ CREATE TABLE scores (
 CREATE UNIQUE INDEX scores_request ON scores (request) WHERE request <> '';
 CREATE INDEX scores_image ON scores (trial, image);
 """
-_LATER = "CREATE TABLE IF NOT EXISTS verdicts (id INTEGER PRIMARY KEY, created REAL NOT NULL, verdict TEXT NOT NULL)"
-"""What databases of Optim 0.1.0 lack; that version reads a database with it all the same."""
+_LATER = {
+    "verdicts": "CREATE TABLE verdicts (id INTEGER PRIMARY KEY, created REAL NOT NULL, verdict TEXT NOT NULL)",
+    "comparisons": COMPARISONS,
+}
+"""What databases of Optim 0.1.0 lack; that version reads a database with them all the same."""
 
 
 class Store:
@@ -70,7 +75,8 @@ class Store:
             with self._transaction():
                 for statement in _SCHEMA.split(";"):
                     self._db.execute(statement)
-                self._db.execute(_LATER)
+                for statement in _LATER.values():
+                    self._db.execute(statement)
                 self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
             return
         if "meta" not in tables:
@@ -81,9 +87,10 @@ class Store:
                 f"{self._path.parent.name} was written by another version of Optim (database {version or 'unknown'}, "
                 f"this one reads {SCHEMA_VERSION}); update the extension to open it."
             )
-        if "verdicts" not in tables:
+        if missing := [statement for name, statement in _LATER.items() if name not in tables]:
             with self._transaction():
-                self._db.execute(_LATER)
+                for statement in missing:
+                    self._db.execute(statement)
 
     def close(self) -> None:
         """Close the database. Idempotent."""
@@ -216,6 +223,25 @@ class Store:
             arguments,
         )
         return [Score(*row) for row in ((*r[:5], bool(r[5]), r[6]) for r in rows)]
+
+    def add_comparison(self, comparison: Comparison) -> bool:
+        """Append a comparison; return False if one with this request id is already there (nothing is changed)."""
+        names, values = zip(*row_of(comparison).items(), strict=True)
+        with self._transaction() as db:
+            places = ",".join("?" * len(names))
+            made = db.execute(f"INSERT OR IGNORE INTO comparisons ({','.join(names)}) VALUES ({places})", values)
+            return made.rowcount == 1
+
+    def comparisons(self) -> list[Comparison]:
+        """Return all comparisons, those that were undone among them, oldest first."""
+        columns = ",".join(row_of(Comparison(0)))
+        return [comparison_of(row) for row in self._all(f"SELECT {columns} FROM comparisons ORDER BY id")]
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all writes inside one transaction: they are there all or not at all."""
+        with self._transaction():
+            yield
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

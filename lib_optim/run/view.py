@@ -65,6 +65,7 @@ class RunView:
         self._waiting: set[tuple[int, int]] = set()
         self._marks: dict[tuple[int, int], list[str]] = {}
         self._handed_over = (False, False)
+        self._comparing: dict[str, Any] | None = None
         self._saved: list[str] = []
         self._saved_notes: dict[str, list[str]] = {}
         self._errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
@@ -204,6 +205,13 @@ class RunView:
             self._waiting = set(waiting)
             self.revision += 1
 
+    def set_comparing(self, comparing: dict[str, Any] | None) -> None:
+        """Say what is asked of somebody who compares images (`lib_optim.run.comparing`); None where nobody does."""
+        with self._guard:
+            if self._comparing != comparing:
+                self._comparing = comparing
+                self.revision += 1
+
     def set_handed_over(self, on: bool, possible: bool) -> None:
         """Say whether the automatic judges decide alone, and whether they could."""
         with self._guard:
@@ -297,6 +305,7 @@ class RunView:
                     for number in sorted(n for n in wanted if n is not None)
                     if number in self._images
                 },
+                "comparing": self._comparing,
                 "waiting": sorted([trial, image] for trial, image in self._waiting),
                 "saved": list(self._saved),
                 "saved_notes": {path: notes for path, notes in self._saved_notes.items() if notes},
@@ -328,7 +337,13 @@ class RunView:
         ratings = self._passes[self._pass].ratings if self._pass in self._passes else self._run.get("ratings", [])
         on, possible = self._handed_over
         hand_over = {"handed_over": on, "can_hand_over": possible}
-        return {**self._run, "manual": bool(ratings), "ratings": ratings, **hand_over, "passes": passes}
+        return {
+            **self._run,
+            "manual": bool(ratings or self._comparing),
+            "ratings": ratings,
+            **hand_over,
+            "passes": passes,
+        }
 
     def _progress(self, step: tuple[int, int] | None) -> dict[str, Any]:
         done = [t for _, t in self._trials.values() if t.state in ("complete", "failed", "skipped")]

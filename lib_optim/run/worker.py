@@ -343,7 +343,7 @@ class RunWorker:
             self.book.update_waiting()
             if self._goes_ahead():
                 return  # the last of its ratings ends it
-            self._wait_for_human(trial.number)
+            self._wait_for_human(trial)
             self.context.say("running", "Going on.")
 
     def _counts(self, trial: Trial) -> bool:
@@ -357,10 +357,13 @@ class RunWorker:
         if reason := self.book.broken(number):
             raise TrialBroken(reason)
 
-    def _wait_for_human(self, number: int) -> None:
+    def _wait_for_human(self, trial: Trial) -> None:
+        number = trial.number
         if self.control.pausing:
             self._pause("Paused. Your own model is back; you can go on scoring.")
-        self.context.say("waiting", "Your turn: score the images of this trial.")
+        compared = self.context.passes.of(trial).judging is not None
+        what = "compare its images with others" if compared else "score the images of this trial"
+        self.context.say("waiting", f"Your turn: {what}.")
         control = self.control
 
         def over() -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib_optim.plan.errors import PlanError, Problem, ScorerError
+from lib_optim.plan.judging import WAYS
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.scorers import MANUAL
 from lib_optim.scoring import demo, imagereward, resembling, technical
@@ -129,7 +130,7 @@ _ROWS: tuple[ScorerRow, ...] = (
     ScorerRow(
         id=MANUAL,
         title="My own eyes (0 to 10)",
-        measures="What you like, as a number from 0 to 10 per image.",
+        measures="What you like: a number from 0 to 10 per image, the better one of two, or best and worst of a grid.",
         fooled_by="Tiredness, and a scale that drifts while you score.",
         reads_prompt=False,
         typical=(0.0, 10.0),
@@ -138,7 +139,11 @@ _ROWS: tuple[ScorerRow, ...] = (
         memory=0,
         weights=(),
         packages=(),
-        options=(),
+        options=(
+            OptionRow("way", "How you judge", "choice", "rate", choices=WAYS),
+            OptionRow("comparisons", "Comparisons per trial (2 of pairs, 1 of a grid)", "number"),
+            OptionRow("pictures", "Pictures of a grid", "number", 4),
+        ),
         build=_no_build,
         devices=("cpu",),
         manual=True,

@@ -39,7 +39,7 @@ from lib_optim.ui.fields import number, whole
 from lib_optim.ui.form_blocks import block_map_text, form_blocks
 from lib_optim.ui.guide_form import MODES, guide_from_form
 from lib_optim.ui.passes_form import passes_from_form
-from lib_optim.ui.ratings_form import ratings_from_text
+from lib_optim.ui.ratings_form import own_eyes
 from lib_optim.ui.search_form import sampler_from_form
 from lib_optim.ui.verify_form import default_verify, verify_from_form
 
@@ -299,8 +299,8 @@ def judges_from_form(form: Mapping[str, Any], choices: Choices, problems: list[P
         axis = "" if watched else str(row.get("axis") or "").strip()
         payloads = judged_payloads(row)
         if scorer == MANUAL:
-            ratings = ratings_from_text(str(row.get("ratings") or ""), weight, f"{where}.ratings", problems)
-            specs += [dataclasses.replace(spec, axis=axis, payloads=payloads) for spec in ratings]
+            own = own_eyes(row, weight, where, problems)
+            specs += [dataclasses.replace(spec, axis=axis, payloads=payloads) for spec in own]
             continue
         options: dict[str, Any] = {}
         for name, value in (row.get("options") or {}).items():

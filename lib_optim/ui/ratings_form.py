@@ -1,15 +1,46 @@
-"""Several ratings by hand as the form writes them: ``anatomy=2, style, prompt``."""
+"""The user's own eyes as the form writes them: one way to judge, or several ratings: ``anatomy=2, style, prompt``."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from lib_optim.plan.errors import Problem
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.ui.fields import number
 
-__all__ = ["MOST_RATINGS", "ratings_from_text"]
+__all__ = ["MOST_RATINGS", "own_eyes", "ratings_from_text"]
 
 MOST_RATINGS = 8
 """More rows than that nobody fills for every image."""
+
+
+_OPTIONS = {"pairs": ("comparisons",), "grid": ("comparisons", "pictures")}
+_LABELS = {"comparisons": "The comparisons per trial", "pictures": "The pictures of a grid"}
+
+
+def own_eyes(row: Mapping[str, Any], weight: float, where: str, problems: list[Problem]) -> list[ScorerSpec]:
+    """Return the scorers that the form's row of the user's own eyes stands for.
+
+    Args:
+        row: With ``ratings`` (a text) or, under ``options``, another way to judge.
+        weight: That of the user's own eyes as a whole.
+        where: Path of the row, for the problems.
+        problems: Gets a sentence for each that cannot be.
+    """
+    given = row.get("options") or {}
+    way = str(given.get("way") or "rate")
+    if way == "rate":
+        return ratings_from_text(str(row.get("ratings") or ""), weight, f"{where}.ratings", problems)
+    options: dict[str, Any] = {"way": way}
+    for name in _OPTIONS.get(way, ()):
+        if str(given.get(name, "")).strip():
+            value = number(given[name])
+            if value is None:
+                problems.append(Problem(f"{where}.{name}", f"{_LABELS[name]} must be a number."))
+            else:
+                options[name] = int(value) if float(value).is_integer() else value
+    return [ScorerSpec(MANUAL, weight, options=options)]
 
 
 def ratings_from_text(text: str, weight: float, where: str, problems: list[Problem]) -> list[ScorerSpec]:

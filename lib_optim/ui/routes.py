@@ -6,6 +6,7 @@
     GET  /optim/api/recipes              recipes at hand             POST /optim/api/recipe    {"path": …}: one of them
     POST /optim/api/score                {trial, image, value, request}; also name (of the rating), folder (its run)
     POST /optim/api/mark                 {trial, image, mark: broken | left out, on, request}; also folder
+    POST /optim/api/compare              see `lib_optim.ui.compare`
     POST /optim/api/weights | block_weights   see `lib_optim.ui.weights`
     POST /optim/api/starts               see `lib_optim.ui.start_table`
     POST /optim/api/choice               {"methods": […]}: several merge methods as one
@@ -36,6 +37,7 @@ from lib_optim.run.marks import Mark
 from lib_optim.ui.base_advice import base_advice
 from lib_optim.ui.calibrate import MOST_BYTES, CalibrateApi
 from lib_optim.ui.catalog import Catalog
+from lib_optim.ui.compare import compared
 from lib_optim.ui.form import judges_from_form, plan_from_form
 from lib_optim.ui.guide_view import guide_shown
 from lib_optim.ui.http import MAX_BODY, Call, Refused, endpoint
@@ -107,6 +109,7 @@ class _Api:
             ("POST", "/optim/api/command", self._command),
             ("POST", "/optim/api/score", self._score),
             ("POST", "/optim/api/mark", self._mark),
+            ("POST", "/optim/api/compare", lambda call: compared(call, self._manager)),
             ("POST", "/optim/api/guide", lambda call: guide_shown(call, self._catalog)),
             ("POST", "/optim/api/weights", lambda call: understood(call, self._catalog)),
             ("POST", "/optim/api/starts", lambda call: starts_shown(call, self._catalog, self._outputs)),
