@@ -103,7 +103,7 @@
     const pictures = Array.from({ length: MOST }, (_, n) => picture(n, pick, broken));
     const wait = el('div', { class: 'optim-pane-wait' });
     const panes = el('div', { class: 'optim-panes optim-pictures', id: 'optim_compare_pictures' }, ...pictures.map((one) => one.node), wait);
-    const facts = el('div', { class: 'optim-rate-facts' });
+    const facts = el('div', { class: 'optim-compare-facts' });
     const prompt = el('div', { class: 'optim-prompt optim-rate-prompt' });
     const secrets = el('div', { class: 'optim-rate-secrets', id: 'optim_compare_secrets', hidden: true });
     const buttons = {};

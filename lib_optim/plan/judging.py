@@ -9,7 +9,7 @@ from typing import Literal
 from lib_optim.plan.errors import Problem
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 
-__all__ = ["WAYS", "Comparison", "Judging", "judging_of", "comparing_problems"]
+__all__ = ["WAYS", "Comparison", "Judging", "comparing_problems", "judging_of"]
 
 WAYS = ("rate", "pairs", "grid")
 MOST_COMPARISONS = 10

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lib_optim.plan.judging import Comparison
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from lib_optim.run.passes import RunPass
     from lib_optim.run.store import Store
 
-__all__ = ["Comparisons", "implied"]
+__all__ = ["Comparisons", "implied", "taken_over"]
 
 Raw = Mapping[int, Mapping[str, float]]
 
@@ -105,6 +106,21 @@ class Comparisons:
         value = round(value_of(self.strengths(run_pass).mean(trial)), 6)
         given = images if self.met(trial) else [image for image in images if image not in unrated]
         return {**raw, **{image: {**raw.get(image, {}), way.key: value} for image in given}}
+
+
+def taken_over(said: Comparisons, images: Mapping[int, Mapping[int, int]], pass_id: int) -> Iterator[Comparison]:
+    """Yield what stands of comparisons for a run that has taken over images, as rows of its own record.
+
+    Args:
+        said: What was said in the parent.
+        images: By trial, which has the same number in both: the image's index there to its index here.
+        pass_id: The pass here.
+    """
+    for comparison in said.standing:
+        here = [(trial, images.get(trial, {}).get(image)) for trial, image in comparison.shown]
+        shown = tuple((trial, image) for trial, image in here if image is not None)
+        if len(shown) == len(here) and len({image for _, image in shown}) == 1:
+            yield dataclasses.replace(comparison, pass_id=pass_id, shown=shown)
 
 
 def implied(trials: Sequence[int], best: int | None, worst: int | None, weight: float = 1.0) -> list[Beat]:

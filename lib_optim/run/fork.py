@@ -23,6 +23,7 @@ from lib_optim.plan.payload import ImageJob, same_picture
 from lib_optim.plan.records import ImageRecord, Score, Trial
 from lib_optim.plan.scorers import by_hand
 from lib_optim.run.check import Resolved
+from lib_optim.run.comparisons import Comparisons, taken_over
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.guarding import GUARD, carry_waived
 from lib_optim.run.passes import Passes, RunPass
@@ -112,8 +113,13 @@ def take_over(parent: Recorded, fork: Resolved, target: RunFolder, host: Host) -
         whole = [e for e in entrants.values() if len(e.found) == len(coming.jobs)]
         rest = [e for e in entrants.values() if len(e.found) < len(coming.jobs)]
         best = next((e for e in rest if parent.best is not None and e.trial.values == parent.best.values), None)
-        for entrant in sorted([*whole, *([best] if best else [])], key=lambda e: e.trial.number):
+        entering = sorted([*whole, *([best] if best else [])], key=lambda e: e.trial.number)
+        for entrant in entering:
             _enter(entrant, passes[entrant.trial.pass_id], coming, parent.folder, target, record, store)
+        if coming.judging is not None:
+            found = {e.trial.number: {old.index: index for index, old in e.found.items()} for e in entering}
+            for comparison in taken_over(Comparisons(record), found, coming.id):
+                store.add_comparison(comparison)
         store.set_note("first_number", str(max((trial.number for trial in parent.trials), default=-1) + 1))
         store.set_note("forked_from", parent.folder.name)
         carry_waived(record, store)

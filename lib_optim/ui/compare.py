@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from lib_optim.run.comparing import Answer
 from lib_optim.ui.http import Call, Refused
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ def compared(call: Call, manager: RunManager) -> dict[str, Any]:
         Refused: It does not say it in that form.
         RunError: See `RunManager.compare`.
     """
+    from lib_optim.run.comparing import Answer  # numpy comes with it, and the tab is registered without
+
     request, folder = _text(call, "request", least=1), _text(call, "folder", "")
     if "undo" in call.body:
         manager.compare(_text(call, "undo", least=1), request, folder)

@@ -137,7 +137,7 @@ def test_a_broken_image_fails_its_trial_and_comes_back(rig: Rig) -> None:
     [question] = questions(rig)
     assert 2 in trials_of(question)
     answer(rig, question, "d", "broken", broken=tuple(trials_of(question)))
-    assert [rig.states()[trial] for trial in trials_of(question)] == ["failed", "failed"]
+    rig.until(lambda: [rig.states()[trial] for trial in trials_of(question)] == ["failed", "failed"])
 
 
 def test_beside_an_automatic_judge_the_value_is_their_mean_and_either_can_decide_alone(rig: Rig) -> None:
@@ -194,6 +194,23 @@ def test_the_winner_is_verified_by_pairs_too(rig: Rig) -> None:
     verdict = rig.end()["verification"]
     assert [row["again"] for row in verdict["finalists"]] == [3, 4]
     assert verdict["winner"] == verdict["finalists"][1]["trial"] or verdict["winner"] == 2
+
+
+def test_a_fork_takes_over_what_was_said(rig: Rig) -> None:
+    wanted = plan(rig, 3)
+    name = rig.manager.start(wanted)
+    assert prefer(rig, max, 3) == 2
+    before = [trial["value"] for trial in rig.end()["trials"]]
+    wanted = dataclasses.replace(rig.folder_of(name).read_plan(), budget=Budget(1))
+    other = dataclasses.replace(wanted, scorers=plan(rig, 1, way="grid").scorers)
+    fork, taken = rig.manager.fork(name, other)
+    assert taken.trials == (0, 1, 2)
+    [question] = questions(rig)
+    assert [trial["value"] for trial in rig.trials()[:3]] == before
+    assert sorted(trials_of(question)) == [0, 1, 2, 3], "only the new one is asked about, now in a grid"
+    answer(rig, question, "new", best=3, worst=0)
+    rig.end()
+    assert [c.request for c in rig.stored(fork).comparisons] == ["r0", "r1", "new"]
 
 
 def test_what_cannot_be_said_is_refused(rig: Rig) -> None:

@@ -39,7 +39,7 @@ def test_an_idle_snapshot_has_every_key() -> None:
     snapshot = RunView().snapshot(0, None)
     assert set(snapshot) == {
         "version", "state", "sentence", "revision", "run", "progress", "best", "verification", "pareto", "current",
-        "finishing", "trials", "images", "waiting", "saved", "saved_notes", "errors", "calibration",
+        "finishing", "trials", "images", "waiting", "comparing", "saved", "saved_notes", "errors", "calibration",
     }  # fmt: skip
     assert snapshot["state"] == "idle"
     json.dumps(snapshot, allow_nan=False)

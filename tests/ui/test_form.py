@@ -16,6 +16,7 @@ from lib_optim.plan.bounds import parse_bound
 from lib_optim.plan.combining import Combining
 from lib_optim.plan.design import StartDesign
 from lib_optim.plan.errors import CheckpointError, PlanError
+from lib_optim.plan.judging import Judging, judging_of
 from lib_optim.plan.methods import MergeMethod, MethodParameter
 from lib_optim.plan.payload import Payload
 from lib_optim.plan.run_plan import Budget, PassSpec, RunPlan, SamplerSpec, SharedSpec, VerifySpec
@@ -430,3 +431,20 @@ def test_one_model_is_enough_for_a_method_that_takes_one() -> None:
 def test_a_shared_study_arrives_and_is_off_by_default() -> None:
     assert plan().shared == SharedSpec()
     assert plan(shared={"url": " sqlite:///x.db ", "name": "ours"}).shared == SharedSpec("sqlite:///x.db", "ours")
+
+
+def test_the_way_of_ones_own_eyes_and_what_belongs_to_another_way_is_left_out() -> None:
+    everything = {"comparisons": "3", "pictures": 5}
+    row = {"id": "manual", "weight": 2, "ratings": "style", "options": everything}
+
+    def options(way: str) -> tuple[object, ...]:
+        (spec,) = plan(scorers=[{**row, "options": {"way": way, **everything}}]).scorers
+        return spec.weight, spec.name, dict(spec.options)
+
+    assert options("rate") == (2, "style", {})
+    assert options("pairs") == (2, "", {"way": "pairs", "comparisons": 3})
+    assert options("grid") == (2, "", {"way": "grid", "comparisons": 3, "pictures": 5})
+    empty = plan(scorers=[{"id": "manual", "options": {"way": "pairs", "comparisons": " "}}])
+    assert judging_of(empty.scorers) == Judging("manual", "pairs", 2, 2)
+    (sentence,) = problems(scorers=[{"id": "manual", "options": {"way": "pairs", "comparisons": "many"}}])
+    assert sentence == "The comparisons per trial must be a number."
