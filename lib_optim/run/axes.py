@@ -38,9 +38,7 @@ def with_axis_values(trials: Iterable[Trial], passes: Iterable[RunPass], store: 
     return found
 
 
-def _recorded(
-    run_pass: RunPass, number: int, store: Store, values: Values, said: Comparisons
-) -> dict[str, float]:
+def _recorded(run_pass: RunPass, number: int, store: Store, values: Values, said: Comparisons) -> dict[str, float]:
     marks, raw = Marks(store), dict[int, dict[str, float]]()
     for score in store.scores(number):
         if not marks.load(score):

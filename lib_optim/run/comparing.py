@@ -12,6 +12,7 @@ from lib_optim.plan.judging import Comparison, Judging
 from lib_optim.plan.records import ImageRecord
 from lib_optim.run.comparisons import Comparisons
 from lib_optim.run.questions import Known, Question, next_grid, next_pair
+from lib_optim.run.wanted import rating_keys
 
 if TYPE_CHECKING:
     from lib_optim.run.passes import RunPass
@@ -94,6 +95,10 @@ class Comparing:
         subjects = sorted([trial, *beside])
         return next_grid(subjects, others, self._known(trial, [*subjects, *others]), way.pictures)
 
+    def _comparable(self, trial: int) -> list[int]:
+        """Return the images of `trial` that count and whose payload is judged by eye."""
+        return [image for image in self._counting(trial) if rating_keys(self._pass_of[trial], image)]
+
     def _asks(self, trial: int, way: Judging) -> bool:
         return self._made(trial) and not self._said.broken(trial) and self._missing(trial, way) > 0
 
@@ -109,7 +114,9 @@ class Comparing:
         return len(self._images.get(trial, {})) == len(self._pass_of[trial].jobs)
 
     def _others(self, trial: int) -> list[int]:
-        return [number for number in self._of_pass(trial, ("complete",)) if number != trial and self._counting(number)]
+        return [
+            number for number in self._of_pass(trial, ("complete",)) if number != trial and self._comparable(number)
+        ]
 
     def _of_pass(self, trial: int, states: Sequence[str]) -> list[int]:
         same = [n for n, run_pass in self._pass_of.items() if run_pass.id == self._pass_of[trial].id]
@@ -117,7 +124,7 @@ class Comparing:
 
     def _known(self, trial: int, trials: Sequence[int]) -> Known:
         pass_id = self._pass_of[trial].id
-        images = {number: self._counting(number) for number in trials}
+        images = {number: self._comparable(number) for number in trials}
         return Known(self._said.strengths(self._pass_of[trial]), images, self._said.answered(pass_id), pass_id)
 
     def answer(self, answer: Answer, request: str) -> int | None:

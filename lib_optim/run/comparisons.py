@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lib_optim.plan.judging import Comparison
+from lib_optim.run.wanted import rating_keys
 from lib_optim.scoring.preference import Beat, Strengths, fitted, value_of
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class Comparisons:
         if way is None:
             return raw
         value = round(value_of(self.strengths(run_pass).mean(trial)), 6)
-        given = images if self.met(trial) else [image for image in images if image not in unrated]
+        judged = [image for image in images if way.key in rating_keys(run_pass, image)]
+        given = judged if self.met(trial) else [image for image in judged if image not in unrated]
         return {**raw, **{image: {**raw.get(image, {}), way.key: value} for image in given}}
 
 

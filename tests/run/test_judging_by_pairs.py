@@ -17,7 +17,6 @@ from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.run.comparing import Answer
 from lib_optim.run.recorded import recorded_run
 from lib_optim.run.store import Store
-from lib_optim.scoring.combine import image_value
 from tests.rig import Rig, payload
 
 
@@ -145,12 +144,14 @@ def test_beside_an_automatic_judge_the_value_is_their_mean_and_either_can_decide
     [question] = questions(rig)
     answer(rig, question, "a", best=1)
     rig.until(lambda: rig.states() == ["complete", "complete", "waiting"])
-    run_pass = rig.manager._worker.context.passes.current  # type: ignore[union-attr]
+    worker = rig.manager._worker
+    assert worker is not None
+    combination = worker.book._values.combination(worker.context.passes.current)
     scores = rig.manager.snapshot(0, [0, 1])["images"]
     for trial in (0, 1):
         raw = scores[str(trial)][0]["scores"]
         assert set(raw) == {"manual", "technical"}
-        expected = image_value(raw, run_pass.record.deciding)
+        expected = combination.image(raw, "fox")
         assert rig.trials()[trial]["value"] == pytest.approx(expected)
     assert scores["1"][0]["scores"]["manual"] > 5 > scores["0"][0]["scores"]["manual"]
     rig.manager.hand_over()
@@ -269,3 +270,22 @@ def test_a_database_from_before_comparisons_opens(tmp_path: Path) -> None:
     assert not store.add_comparison(dataclasses.replace(comparison, best=0, worst=1))
     assert store.comparisons() == [comparison]
     store.close()
+
+
+def test_only_payloads_that_are_judged_by_eye_are_shown_and_valued_by_it(rig: Rig) -> None:
+    eyes = ScorerSpec("manual", options={"way": "pairs"}, payloads=("hill",))
+    rig.manager.start(
+        dataclasses.replace(
+            plan(rig, 3), scorers=(eyes, ScorerSpec("technical")), payloads=(payload(), payload("hill", seed=8))
+        )
+    )
+    [question] = questions(rig)
+    assert question["payload"] == "hill"
+    answer(rig, question, "a", best=1)
+    [question] = questions(rig)
+    assert (question["payload"], 2 in trials_of(question)) == ("hill", True)
+    images = rig.manager.snapshot(0, [1])["images"]["1"]
+    assert ["manual" in image["scores"] for image in images] == [False, True]
+    rig.manager.hand_over()
+    rig.end()
+    assert rig.states() == ["complete"] * 3
