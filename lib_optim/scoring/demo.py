@@ -29,7 +29,7 @@ from lib_optim.scoring.prompts import scoring_text
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["SIZE", "WEIGHTS", "DemoScorer", "build", "check", "log_probabilities", "pixels_of"]
+__all__ = ["SIZE", "WEIGHTS", "DemoScorer", "build", "check", "embedding", "log_probabilities", "pixels_of"]
 
 WEIGHTS = Path(__file__).with_name("weights") / "demo.safetensors"
 SIZE = 64
@@ -123,6 +123,15 @@ def log_probabilities(weights: Mapping[str, torch.Tensor], pixels: torch.Tensor)
     Returns:
         For each name of `VOCABULARY` [n, words].
     """
+    from torch.nn import functional
+
+    answers = functional.linear(embedding(weights, pixels), weights["head.weight"], weights["head.bias"])
+    parts = answers.split([len(words) for words in VOCABULARY.values()], dim=1)
+    return {name: functional.log_softmax(part, dim=1) for name, part in zip(VOCABULARY, parts, strict=True)}
+
+
+def embedding(weights: Mapping[str, torch.Tensor], pixels: torch.Tensor) -> torch.Tensor:
+    """Return what the network makes of pictures before it names words: [n, 128], mean and greatest of 64 channels."""
     import torch
     from torch.nn import functional
 
@@ -130,10 +139,7 @@ def log_probabilities(weights: Mapping[str, torch.Tensor], pixels: torch.Tensor)
     for i in range(_CONVOLUTIONS):
         hidden = functional.conv2d(hidden, weights[f"conv{i}.weight"], weights[f"conv{i}.bias"], stride=2, padding=1)
         hidden = functional.silu(hidden)
-    pooled = torch.cat([hidden.mean(dim=(2, 3)), hidden.amax(dim=(2, 3))], dim=1)
-    answers = functional.linear(pooled, weights["head.weight"], weights["head.bias"])
-    parts = answers.split([len(words) for words in VOCABULARY.values()], dim=1)
-    return {name: functional.log_softmax(part, dim=1) for name, part in zip(VOCABULARY, parts, strict=True)}
+    return torch.cat([hidden.mean(dim=(2, 3)), hidden.amax(dim=(2, 3))], dim=1)
 
 
 def build(options: Mapping[str, Any], models_dir: Any) -> DemoScorer:

@@ -13,6 +13,7 @@ from lib_optim.scoring import demo, imagereward, resembling, technical
 from lib_optim.scoring.base import OptionRow, Scorer, ScorerRow
 from lib_optim.scoring.clip.rows import CLIP_ROWS
 from lib_optim.scoring.judges import JUDGES
+from lib_optim.scoring.taste import TASTE_ROW
 from lib_optim.scoring.user_scorers import USER_PREFIX, user_scorer_files
 
 __all__ = ["scorer_row", "scorer_rows"]
@@ -127,6 +128,7 @@ _ROWS: tuple[ScorerRow, ...] = (
         build=demo.build,
         check=demo.check,
     ),
+    TASTE_ROW,
     ScorerRow(
         id=MANUAL,
         title="My own eyes (0 to 10)",

@@ -15,6 +15,7 @@ from lib_optim.plan.errors import RunError, ScorerError
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.scoring.base import ImageContext, Progress, Scorer, ScorerRow
 from lib_optim.scoring.devices import batch_size, chosen_device, out_of_memory
+from lib_optim.scoring.doubts import doubt_key, doubts_of
 from lib_optim.scoring.registry import scorer_row
 from lib_optim.scoring.state_dicts import free
 
@@ -56,7 +57,8 @@ class ScoringWorker:
     Args:
         specs: The scorers of the run; manual ones are left to the user.
         models_dir: Where scorers' weights are kept.
-        on_score: Called with trial, image index, scorer id and raw score; per scorer in order of submission.
+        on_score: Called with trial, image index, scorer id and raw score; per scorer in order of submission. For a
+            scorer that doubts (`doubts`) its doubt comes before its score, under a key of its own.
         on_error: Called with trial and error, at most once per trial.
         on_progress: Called with one sentence while weights load or download.
 
@@ -215,7 +217,10 @@ class ScoringWorker:
                 if self._closed or trial in self._failed:
                     return
                 try:
-                    for one, raw in zip(work, self._raw(spec, row, scorer, work), strict=True):
+                    scores = self._raw(spec, row, scorer, work)
+                    for one, doubt in zip(work, doubts_of(scorer), strict=False):  # first: the score is acted upon
+                        self._on_score(trial, one.index, doubt_key(spec.id), doubt)
+                    for one, raw in zip(work, scores, strict=True):
                         self._on_score(trial, one.index, spec.id, raw)
                 except ScorerError as error:
                     self._fail(trial, error)

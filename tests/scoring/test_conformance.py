@@ -38,6 +38,7 @@ from tests.scoring.small_models import (
     tiny_clip,
 )
 from tests.scoring.test_blipitm import itm
+from tests.scoring.test_taste import taste_on_clip
 from tests.scoring.test_vit import beit, vit
 
 PROMPTS = ("a cat", "", "a painting of an ocean, " * 100, "東京 😀 [DEC] <lora:x:1>", " \n\t ")
@@ -128,6 +129,7 @@ CASES: dict[str, Callable[[Path], Scorer]] = {
     "aesthetic-shadow": lambda folder: _classifier("aesthetic-shadow", vit, folder),
     "nsfw": lambda folder: _classifier("nsfw", beit, folder, label="aesthetic", limit=1.0),
     "background": lambda folder: scorer_row("background").build({}, folder),
+    "taste": lambda folder: scorer_row("taste").build({"taste": taste_on_clip(folder)}, folder),
     "remote": lambda folder: scorer_row("remote").build({"url": _server()}, folder),
 }
 # Those that compare images with each other have tests of their own: tests/scoring/test_across.py
@@ -258,7 +260,11 @@ def test_through_the_worker(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     scores: list[float] = []
     errors: list[ScorerError] = []
     spec = ScorerSpec(name, device="cpu")
-    worker = ScoringWorker([spec], tmp_path, lambda *score: scores.append(score[3]), lambda *e: errors.append(e[1]))
+
+    def scored(trial: int, image: int, key: str, raw: float) -> None:
+        scores.extend([raw] if key == name else [])
+
+    worker = ScoringWorker([spec], tmp_path, scored, lambda *e: errors.append(e[1]))
     for i, image in enumerate(images()):
         worker.submit(0, i, image, "a cat", ImageContext("p", i, i))
     assert worker.drain(60)
