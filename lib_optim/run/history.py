@@ -208,6 +208,18 @@ class History:
             for trial in waiting:
                 self._heard(trial.number)
 
+    def ask_less(self, on: bool) -> None:
+        """Ask only about images that the learned taste is uncertain of or finds promising, or about all.
+
+        Raises:
+            RunError: See `ScoreBook.ask_less`.
+        """
+        with self._guard:
+            waiting = self.resting()
+            self._book.ask_less(on)
+            for trial in waiting:
+                self._heard(trial.number)
+
     def join(self, plan: RunPlan) -> None:
         """Take part in the shared study, if there is one.
 

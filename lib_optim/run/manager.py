@@ -254,6 +254,14 @@ class RunManager:
         """
         self._open("").context.history.hand_over(on)
 
+    def ask_less(self, on: bool = True) -> None:
+        """Ask the user only about images that the learned taste is uncertain of or finds promising, or about all.
+
+        Raises:
+            RunError: No run is open, or it is not judged by both the user and a learned taste.
+        """
+        self._open("").context.history.ask_less(on)
+
     def _open(self, folder: str) -> RunWorker:
         worker = self._alive()
         if worker is None or folder not in ("", worker.folder.name):

@@ -13,7 +13,7 @@ from typing import Literal, cast
 from lib_optim.plan.records import ImageRecord, Score
 from lib_optim.run.store import Store
 
-__all__ = ["ALL_LEFT_OUT", "BROKEN", "Mark", "Marks", "names_of", "rejudged"]
+__all__ = ["ALL_LEFT_OUT", "BROKEN", "Mark", "Marks", "known_mark", "names_of", "rejudged"]
 
 Mark = Literal["mark: broken", "mark: left out", "mark: unrated"]
 """``broken``: fails the trial. ``left out``: does not count. ``unrated``: left to the automatic judges."""
@@ -37,9 +37,10 @@ class Marks:
 
     def load(self, score: Score) -> bool:
         """Take over a recorded score if it is a mark; return whether it is."""
-        if score.scorer not in _MARKS:
+        mark = known_mark(score.scorer)
+        if mark is None:
             return False
-        self._at(score.trial, score.image).add(cast("Mark", score.scorer))
+        self._at(score.trial, score.image).add(mark)
         return True
 
     def put(self, trial: int, image: int, mark: Mark, on: bool, request: str = "") -> bool:
@@ -76,6 +77,11 @@ class Marks:
 
     def _at(self, trial: int, image: int) -> set[Mark]:
         return self._of.setdefault(trial, {}).setdefault(image, set())
+
+
+def known_mark(scorer: str) -> Mark | None:
+    """Return the mark that is recorded under this key, or None if that is a judge's."""
+    return cast("Mark", scorer) if scorer in _MARKS else None
 
 
 def names_of(marks: Collection[Mark]) -> list[str]:

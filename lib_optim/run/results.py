@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from lib_optim import __version__
 from lib_optim.plan.errors import StoreError
 from lib_optim.plan.records import Score, Trial
+from lib_optim.run.csv_text import csv_line
 from lib_optim.run.folder import RunFolder, write_atomic
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class TrialTable:
         head += [f"axis:{name}" for name in self._axes] + [f"score:{name}" for name in self._scorers]
         lines: list[Sequence[object]] = [head + self._parameters + ["reason"]]
         lines += [self._row(*row) for row in rows]
-        write_atomic(self._path, "".join(map(_csv_line, lines)))
+        write_atomic(self._path, "".join(map(csv_line, lines)))
 
     def append(self, trial: Trial, run_pass: str, scores: Sequence[Score]) -> None:
         """Add one finished trial.
@@ -97,7 +97,7 @@ class TrialTable:
         """
         try:
             with self._path.open("a", encoding="utf-8", newline="") as file:
-                file.write(_csv_line(self._row(trial, run_pass, scores)))
+                file.write(csv_line(self._row(trial, run_pass, scores)))
         except OSError as error:
             raise StoreError(f"{self._path.name} cannot be written: {error.strerror or error}.") from error
 
@@ -110,17 +110,6 @@ class TrialTable:
         first = [trial.number, run_pass, trial.state, value, trial.origin, trial.recipe]
         axes = [trial.axes.get(axis, "") for axis in self._axes]
         return [*first, *seconds, *axes, *means, *values, trial.reason]
-
-
-def _csv_line(row: Sequence[object]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow([_cell(cell) for cell in row])
-    return buffer.getvalue()
-
-
-def _cell(cell: object) -> object:
-    # A spreadsheet runs text that begins like a formula; a reason can quote a file's name.
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "@", "\t") else cell
 
 
 def save_metadata(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lib_optim.plan.errors import RunError, ScorerError, StoreError
 from lib_optim.plan.records import ImageRecord, Score, Trial
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
+from lib_optim.run.asking import Asking
 from lib_optim.run.comparing import Answer, Comparing
 from lib_optim.run.control import Control
 from lib_optim.run.folder import RunFolder
@@ -26,6 +27,7 @@ from lib_optim.run.wanted import automatic, automatic_keys, by_hand, can_hand_ov
 from lib_optim.scoring.base import context_of
 from lib_optim.scoring.calibration import silent
 from lib_optim.scoring.prompts import scoring_text
+from lib_optim.scoring.taste import TASTE
 from lib_optim.scoring.worker import ScoringWorker
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class ScoreBook:
         self._values = Values(store)
         self._guards = Guards(store, view.error)
         self._comparing = Comparing(store, view, self._pass_of, self._images, self.counting)
+        self._asking = Asking(store, scorers_dir)
         self._handed_over = store.note(_HANDED_OVER) == "yes"
         self._errors: dict[int, ScorerError] = {}
         self._broken: StoreError | None = None
@@ -395,6 +398,29 @@ class ScoreBook:
             self.update_waiting()
         self._control.wake()
 
+    def ask_less(self, on: bool) -> None:
+        """Ask only about images that the learned taste is uncertain of or finds promising, or about all; kept.
+
+        Raises:
+            RunError: There is no learned taste beside the user's own eyes, or none for one of the goals.
+        """
+        with self._guard:
+            if on and not (self._asking.possible(self._passes.current) and self.can_hand_over()):
+                raise RunError("Images can be left to your taste only where both My own eyes and My taste judge.")
+            self._asking.switch(on)
+            for trial, images in self._images.items():
+                for image in images if not self._ended(trial) else ():
+                    self._ask_or_leave(trial, image)
+            self.update_waiting()
+        self._control.wake()
+
+    def _ask_or_leave(self, trial: int, image: int) -> None:
+        run_pass = self._pass_of[trial]
+        left = self.can_hand_over(trial) and self._asking.leaves(run_pass, trial, image, self._raw, self._pass_of)
+        if left != ("mark: unrated" in self._marks.of(trial, image)):
+            self._marks.put(trial, image, "mark: unrated", on=left)
+            self._show(trial, image)
+
     def leave_unrated(self, trial: int) -> None:
         """Record which images of a trial that ends while handed over have no rating: its value is made without."""
         with self._guard:
@@ -418,7 +444,10 @@ class ScoreBook:
                 for number in self._images
                 if (trial := self._view.trial(number)) and trial.state in ("running", "waiting")
                 for index in self.waiting(number)
+                if not self._asking.on(self._pass_of[number]) or TASTE in self._scores_of(number, index)
             }
+            now = self._passes.current
+            self._view.set_asking(self._asking.possible(now), self._asking.on(now))
             self._view.set_waiting(waiting)
             self._view.set_comparing(self._comparing.shown([trial for trial, _ in waiting]))
 
@@ -477,6 +506,9 @@ class ScoreBook:
                 self._control.wake()
                 return
             self._scores_of(trial, image)[scorer] = raw
+            if scorer == TASTE and not self._ended(trial) and self._asking.on(self._pass_of[trial]):
+                self._ask_or_leave(trial, image)
+                self.update_waiting()
             self._show(trial, image)
         self._control.wake()
 

@@ -66,6 +66,7 @@ class RunView:
         self._marks: dict[tuple[int, int], list[str]] = {}
         self._handed_over = (False, False)
         self._comparing: dict[str, Any] | None = None
+        self._asking = (False, False)
         self._saved: list[str] = []
         self._saved_notes: dict[str, list[str]] = {}
         self._errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
@@ -219,6 +220,13 @@ class RunView:
                 self._handed_over = (on, possible)
                 self.revision += 1
 
+    def set_asking(self, possible: bool, on: bool) -> None:
+        """Say whether images may be left to a learned taste, and whether they could."""
+        with self._guard:
+            if self._asking != (possible, on):
+                self._asking = (possible, on)
+                self.revision += 1
+
     def add_saved(self, path: str, notes: Sequence[str] = ()) -> None:
         """Add a saved file, and what the user should know of it."""
         with self._guard:
@@ -337,6 +345,8 @@ class RunView:
         ratings = self._passes[self._pass].ratings if self._pass in self._passes else self._run.get("ratings", [])
         on, possible = self._handed_over
         hand_over = {"handed_over": on, "can_hand_over": possible}
+        could, less = self._asking
+        hand_over |= {"can_ask_less": could, "asks_less": less}
         return {
             **self._run,
             "manual": bool(ratings or self._comparing),

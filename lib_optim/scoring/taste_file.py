@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib_optim.plan.errors import ScorerError
 from lib_optim.plan.nearest import did_you_mean
@@ -74,7 +75,7 @@ class Taste:
         }
 
 
-def spearman(one: Sequence[float], other: Sequence[float]) -> float:
+def spearman(one: Sequence[float] | NDArray[np.float64], other: Sequence[float] | NDArray[np.float64]) -> float:
     """Return the rank correlation, ties at their mean rank; nan if one of them is constant."""
     from scipy.stats import rankdata
 

@@ -186,6 +186,8 @@ class _Api:
             "finish": manager.finish,
             "hand_over": manager.hand_over,
             "take_back": lambda: manager.hand_over(False),
+            "ask_less": manager.ask_less,
+            "ask_all": lambda: manager.ask_less(False),
         }
         if name in plain:
             plain[name]()
