@@ -142,6 +142,7 @@
     const rater = optim.rater({ judge, onCommand: command, onDraw: () => draw() });
     const comparer = optim.comparer({ opinions: said, settings: rater.settings, onCommand: command, onDraw: () => draw() });
     const blind = () => rater.blind() || comparer.blind();
+    const taste = optim.tasteCard({ attempt, onCommand: command, onSay: (sentences) => notices.put(sentences, 'good') });
     const current = optim.parts.trialCard({
       id: 'optim_current', onOpen: open, onSave: (number) => save(number), onSaveAs: saveAs, onFail: fail,
       onFollow: () => {
@@ -200,7 +201,7 @@
     const right = el('div', { class: 'optim-right' }, welcome, live);
     form.node.append(selftest.node);
     live.hidden = welcome.hidden = true; // until the program says which of them it is to be
-    root.replaceChildren(bar.node, notices.node, rater.node, comparer.node, el('div', { class: 'optim-columns' }, form.node, right));
+    root.replaceChildren(bar.node, notices.node, rater.node, comparer.node, taste.node, el('div', { class: 'optim-columns' }, form.node, right));
 
     // At rest: the last trial that came to an end, rather than one that Stop cut short.
     const lastSeen = () => {
@@ -226,6 +227,7 @@
       if (!snapshot.run) {
         rater.hide(); // the program began anew
         comparer.hide();
+        taste.draw(false, {});
         return;
       }
       const { folder } = snapshot.run;
@@ -265,6 +267,7 @@
       };
       rater.draw({ ...judging, ratings: snapshot.run.ratings, waiting: snapshot.waiting, imagesOf, totalOf, best: bestNumber });
       comparer.draw({ ...judging, comparing: snapshot.run.ratings.length ? null : snapshot.comparing || null });
+      taste.draw(snapshot.run.ratings.length > 0, { folder, canAskLess: active && snapshot.run.can_ask_less, asksLess: Boolean(snapshot.run.asks_less), offline: store.offline });
       optim.setClass(root, 'optim-blind', blind());
       drawLog(snapshot);
       if (viewer) viewer.draw();

@@ -5,6 +5,8 @@ python -m lib_optim run plan.json        run a plan, with a progress line; --rec
 python -m lib_optim resume FOLDER        go on with a run
 python -m lib_optim fork RUN …          a new run from an earlier one, with other judges, bounds, sampler, …
 python -m lib_optim choose RUN [TRIAL]   which trial wins a run with several goals
+python -m lib_optim ratings RUN          what you said of its images, as CSV or JSON
+python -m lib_optim taste RUN …          learn your taste from ratings, for the judge My taste
 python -m lib_optim save RUN [TRIAL]     save the merge of a trial of any run, or its winner, as a checkpoint
 python -m lib_optim export RUN [FILE]    write a run into a zip file; import FILE takes it in again
 python -m lib_optim merge RECIPE …       merge as a recipe says, without a run
@@ -33,6 +35,7 @@ from lib_optim.plan.scorers import MANUAL
 from lib_optim.run.archive_command import add_archive_parsers, export_to, import_from
 from lib_optim.run.choose_command import add_choose_parser, choose_from
 from lib_optim.run.fork_command import add_fork_parser, fork_from
+from lib_optim.run.ratings_command import add_ratings_parsers, ratings_from, taste_from
 
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
@@ -87,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     add_fork_parser(commands)
     add_choose_parser(commands)
     add_archive_parsers(commands)
+    add_ratings_parsers(commands)
     save = commands.add_parser("save", help="save the merge of a trial as a checkpoint")
     save.add_argument("folder", help="name of the run folder")
     save.add_argument("trial", type=int, nargs="?", default=None, help="number of the trial (default: the winner)")
@@ -201,6 +205,16 @@ def _import(options: argparse.Namespace) -> int:
     return 0
 
 
+def _ratings(options: argparse.Namespace) -> int:
+    print(ratings_from(_manager(options), options))
+    return 0
+
+
+def _taste(options: argparse.Namespace) -> int:
+    print(taste_from(_manager(options), options))
+    return 0
+
+
 def _save(options: argparse.Namespace) -> int:
     from lib_optim.run.folder import RunFolder
 
@@ -299,8 +313,8 @@ def _selftest(options: argparse.Namespace) -> int:
 
 
 _COMMANDS = {
-    "tab": _tab, "run": _run, "resume": _resume, "fork": _fork, "choose": _choose, "save": _save, "merge": _merge,
-    "export": _export, "import": _import, "selftest": _selftest,
+    "tab": _tab, "run": _run, "resume": _resume, "fork": _fork, "choose": _choose, "ratings": _ratings, "taste": _taste,
+    "save": _save, "merge": _merge, "export": _export, "import": _import, "selftest": _selftest,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -118,9 +118,14 @@ def whole_ratings(ratings: Iterable[Rating]) -> list[tuple[Rating, float]]:
     return sorted(latest.values(), key=lambda pair: (pair[0].time, pair[0].run, pair[0].trial, pair[0].image))
 
 
-def count_rated(store: Store) -> int:
-    """Return how many images of a run have a rating. Cheap: asked while a person rates."""
-    return len({(score.trial, score.image) for score in store.scores() if by_hand(score.scorer)})
+def count_rated(folder: RunFolder) -> int:
+    """Return how many images of a run have a rating.
+
+    Raises:
+        StoreError: The database cannot be read.
+    """
+    with contextlib.closing(Store(folder.database)) as store:
+        return len({(score.trial, score.image) for score in store.scores() if by_hand(score.scorer)})
 
 
 def ratings_text(ratings: Sequence[Rating], kind: str) -> str:

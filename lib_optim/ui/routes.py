@@ -16,6 +16,7 @@
     GET  /optim/api/run_export/{folder}
     POST /optim/api/payload | payload_delete | payload_read   see `lib_optim.ui.payload_api`
     POST /optim/api/calibrate_sample | calibrate | calibrate_stop, GET calibrate   see `lib_optim.ui.calibrate`
+    GET  /optim/api/taste | POST taste | taste_save; GET ratings   see `lib_optim.ui.taste_api`
     POST /optim/api/selftest, GET same   start it; its state and report
     GET  /optim/image/{run}/{file}       an image of a run
 
@@ -48,6 +49,7 @@ from lib_optim.ui.recipes import known_recipes, recipe_json
 from lib_optim.ui.runs_api import PIECE, RunsApi
 from lib_optim.ui.selftest_job import SelftestJob
 from lib_optim.ui.start_table import starts_shown
+from lib_optim.ui.taste_api import TasteApi
 from lib_optim.ui.weights import understood
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ class _Api:
             lambda form, problems: judges_from_form(form, self._catalog.choices(), problems),
             lambda: manager.active,
         )
+        self._taste = TasteApi(manager)
 
     def table(self) -> tuple[tuple[str, str, Callable[[Call], Any]], ...]:
         return (
@@ -129,6 +132,10 @@ class _Api:
             ("POST", "/optim/api/calibrate", self._calibrate.start),
             ("POST", "/optim/api/calibrate_stop", lambda _: self._calibrate.stop()),
             ("GET", "/optim/api/calibrate", lambda _: self._calibrate.state()),
+            ("GET", "/optim/api/taste", self._taste.state),
+            ("POST", "/optim/api/taste", self._taste.train),
+            ("POST", "/optim/api/taste_save", self._taste.save),
+            ("GET", "/optim/api/ratings", self._taste.ratings),
             ("POST", "/optim/api/selftest", lambda _: self._selftest.start()),
             ("GET", "/optim/api/selftest", lambda _: self._selftest.state()),
             ("GET", "/optim/image/{folder}/{file}", self._image),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,23 +46,35 @@ def rate_all(rig: Rig, name: str, done: set[tuple[int, int]]) -> None:
     rig.end()
 
 
-def rated_run(rig: Rig, trials: int = 3) -> RunFolder:
-    """A run of nine images per trial, rated by hand, all different."""
-    payloads = (payload("fox", prompt=FORMULA, n_iter=5), payload("sea", seed=90, n_iter=4))
-    name = rig.manager.start(rig.plan(name="rated", scorers=(MANUAL,), payloads=payloads, budget=Budget(trials)))
+PAYLOADS = (payload("fox", prompt=FORMULA, n_iter=4, steps=1), payload("sea", seed=90, n_iter=3, steps=1))
+
+
+@pytest.fixture(scope="module")
+def outputs(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outputs folder after a run of 3 trials of 7 images, rated by hand; made once, to be copied."""
+    rig = Rig(tmp_path_factory.mktemp("rated"), demo_models)
+    name = rig.manager.start(rig.plan(name="rated", scorers=(MANUAL,), payloads=PAYLOADS, budget=Budget(3)))
     rate_all(rig, name, set())
-    return rig.folder_of(name)
+    rig.close()
+    return rig.host.paths().outputs
 
 
-def test_learned_saved_judging_and_asking_only_where_it_must(tmp_path: Path, make_rig: Callable[..., Rig]) -> None:
+def rated_run(rig: Rig, outputs: Path) -> RunFolder:
+    shutil.copytree(outputs, rig.host.paths().outputs, dirs_exist_ok=True)
+    return rig.folder_of()
+
+
+def test_learned_saved_judging_and_asking_only_where_it_must(
+    tmp_path: Path, make_rig: Callable[..., Rig], outputs: Path
+) -> None:
     rig = make_rig(tmp_path)
-    folder = rated_run(rig)
+    folder = rated_run(rig, outputs)
     told: list[tuple[int, int]] = []
     trained = train_taste([folder], rig.manager.scorers_dir, progress=lambda done, total: told.append((done, total)))
     taste = trained.taste
-    assert (taste.count, trained.gone, taste.runs) == (27, 0, (folder.name,))
+    assert (taste.count, trained.gone, taste.runs) == (21, 0, (folder.name,))
     assert taste.agreement > 0.5, "brightness is easy to see"
-    assert told[-1] == (27, 27)
+    assert told[-1] == (21, 21)
     # What was looked at once is not looked at again, and the same ratings make the same model.
     (memory,) = folder.path.glob("embeddings-packaged-*.safetensors")
     written = memory.stat().st_mtime_ns
@@ -71,8 +84,7 @@ def test_learned_saved_judging_and_asking_only_where_it_must(tmp_path: Path, mak
     write_taste(taste, taste_path("light", rig.manager.scorers_dir))
 
     judge = ScorerSpec("taste", options={"taste": "light", "ask": True})
-    payloads = (payload("fox", prompt=FORMULA, n_iter=5), payload("sea", seed=90, n_iter=4))
-    plan = rig.plan(name="helped", scorers=(MANUAL, judge), payloads=payloads, budget=Budget(4), seed=9)
+    plan = rig.plan(name="helped", scorers=(MANUAL, judge), payloads=PAYLOADS, budget=Budget(3), seed=9)
     name, asked = rig.manager.start(plan), set[tuple[int, int]]()
     rate_all(rig, name, asked)
     record = rig.stored(name)
@@ -94,29 +106,30 @@ def test_learned_saved_judging_and_asking_only_where_it_must(tmp_path: Path, mak
         assert worth_asking(expected, doubt, before, list(ratings)) == ((trial, index) in asked)
     for trial in record.trials:  # what was left counts by the taste alone, what was asked by both alike
         values = []
-        for index in range(9):
+        for index in range(7):
             hand = scores.get((trial.number, index, "manual"))
             own = scores[trial.number, index, "taste"]
             values.append((own if hand is None else (own + hand) / 2) / 10)
-        assert trial.value == pytest.approx(sum(values) / 9)
+        assert trial.value == pytest.approx(sum(values) / 7)
 
 
-def test_the_switch_holds_in_mid_run_and_over_a_restart(tmp_path: Path, make_rig: Callable[..., Rig]) -> None:
+def test_the_switch_holds_in_mid_run_and_over_a_restart(
+    tmp_path: Path, make_rig: Callable[..., Rig], outputs: Path
+) -> None:
     rig = make_rig(tmp_path)
-    write_taste(train_taste([rated_run(rig)], rig.manager.scorers_dir).taste, _path(rig))
+    write_taste(train_taste([rated_run(rig, outputs)], rig.manager.scorers_dir).taste, _path(rig))
     judge = ScorerSpec("taste", options={"taste": "light"})
-    payloads = (payload("fox", prompt=FORMULA, n_iter=5), payload("sea", seed=90, n_iter=4))
-    plan = rig.plan(name="switch", scorers=(MANUAL, judge), payloads=payloads, budget=Budget(2), seed=9)
+    plan = rig.plan(name="switch", scorers=(MANUAL, judge), payloads=PAYLOADS, budget=Budget(2), seed=9)
     name = rig.manager.start(plan)
     rig.until_state("waiting")
-    snapshot = rig.until(lambda: len((s := rig.snapshot())["waiting"]) == 9 and s, "nine to rate")
+    snapshot = rig.until(lambda: len((s := rig.snapshot())["waiting"]) == 7 and s, "seven to rate")
     assert (snapshot["run"]["can_ask_less"], snapshot["run"]["asks_less"]) == (True, False), "off by default"
     rig.manager.ask_less()
     fewer = rig.snapshot()["waiting"]
     assert rig.snapshot()["run"]["asks_less"] is True
-    assert 0 < len(fewer) < 9
+    assert 0 < len(fewer) < 7
     rig.manager.ask_less(False)
-    assert len(rig.snapshot()["waiting"]) == 9
+    assert len(rig.snapshot()["waiting"]) == 7
     rig.manager.ask_less()
     rig.manager.stop()
     rig.end()
@@ -181,18 +194,20 @@ def test_a_text_that_begins_like_a_formula_is_quoted(text: str) -> None:
     assert row == [f"'{text}", "-1.5", "a=b"]
 
 
-def test_images_that_are_gone_are_counted_and_too_few_are_refused(tmp_path: Path, make_rig: Callable[..., Rig]) -> None:
+def test_images_that_are_gone_are_counted_and_too_few_are_refused(
+    tmp_path: Path, make_rig: Callable[..., Rig], outputs: Path
+) -> None:
     rig = make_rig(tmp_path)
-    folder = rated_run(rig)
+    folder = rated_run(rig, outputs)
     files = sorted(folder.images.glob("*.png"))
-    for path in files[:5]:
+    for path in files[:1]:
         path.unlink()
     trained = train_taste([folder], rig.manager.scorers_dir)
-    assert (trained.taste.count, trained.gone) == (22, 5)
+    assert (trained.taste.count, trained.gone) == (20, 1)
     (folder.path / next(folder.path.glob("embeddings-*")).name).write_bytes(b"damaged")
-    for path in files[5:8]:
+    for path in files[1:2]:
         path.unlink()
-    with pytest.raises(RunError, match="Only 19 of 27 rated images can be read"):
+    with pytest.raises(RunError, match="Only 19 of 21 rated images can be read"):
         train_taste([folder], rig.manager.scorers_dir)
     with pytest.raises(ScorerError, match="not by 'xray'"):
         train_taste([folder], rig.manager.scorers_dir, "xray")

@@ -353,6 +353,10 @@ class FakeManager:
         self._handed_over = on
         self.view.set_handed_over(on, self._alone)
 
+    def ask_less(self, on: bool = True) -> None:
+        self.commands.append("ask_less" if on else "ask_all")
+        self.view.set_asking(True, on)
+
     def save_trial(self, number: int, save: Any = None, name: str = "", folder: str = "") -> Saved:
         self.commands.append(f"save_trial {number}")
         self.saves.append((save, name))
