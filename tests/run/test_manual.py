@@ -221,8 +221,8 @@ def test_a_score_recorded_just_before_a_kill_counts_after_resume(rig: Rig) -> No
     until_waiting(rig, 1)
     rig.manager.stop()
     rig.end()
+    (score,) = rig.stored().scores
     store = Store(rig.folder_of().database)
-    (score,) = store.scores()
     store.add_score(type(score)(0, 0, "manual", 9.0, "b"))
     store.close()
     rig.manager.resume(name)
