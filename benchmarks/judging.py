@@ -262,7 +262,7 @@ def _run(options: argparse.Namespace) -> int:
             continue
         found = {str(n): [round(regret, 5), merges] for n, (regret, merges) in play(sitting).items()}
         kept["cells"].append({"sitting": key, "found": found})
-        options.out.write_text(json.dumps(kept, indent=None) + "\n", encoding="utf-8")
+        options.out.write_text(json.dumps(kept, separators=(",", ":")) + "\n", encoding="utf-8")
     return 0
 
 

@@ -48,7 +48,9 @@
     };
     const keep = (log) => optim.remember('compared', { folder: view.folder, log: log.slice(-KEPT) });
     const open = () => view.comparing.questions.filter((question) => opinions.answered(view.folder, question.id) !== true);
-    const able = () => Boolean(at && open().some((question) => question.id === at.id));
+    // A grid may gain pictures while one looks at it, but not between the two clicks.
+    const held = () => at && best !== null && opinions.answered(view.folder, at.id) !== true && !view.handedOver;
+    const able = () => Boolean(at && (held() || open().some((question) => question.id === at.id)));
 
     // --- what the user does ------------------------------------------------------------------------------------
     const say = (said) => {
@@ -176,11 +178,11 @@
       optim.setClass(node, 'optim-rate-full', full);
       if (!shown) return;
       const questions = open();
-      const still = at && questions.find((question) => question.id === at.id);
+      const still = held() ? at : at && questions.find((question) => question.id === at.id);
       if (!still) best = null;
       // What was answered stays in its place, dimmed, until the next question is there.
       at = still || questions[0] || (at && view.handedOver ? null : at);
-      const ready = Boolean(at) && questions.includes(at);
+      const ready = able();
       optim.setText(title, headline(ready));
       optim.setClass(node, 'optim-attention', ready);
       optim.setClass(panes, 'optim-pictures-rest', !ready);

@@ -148,6 +148,34 @@ def test_grid_best_then_worst(rig: Rig, server: str, new_page: NewPage) -> None:
     assert len(said(rig)) == 2, "four merges with four clicks"
 
 
+def test_a_grid_keeps_its_pictures_between_the_two_clicks(rig: Rig, server: str, new_page: NewPage) -> None:
+    rig.manager.start(plan(rig, 3, way="grid", pictures=3, ahead=1))
+    page = new_page(server)
+    rig.until(lambda: len(rig.snapshot()["waiting"]) == 2)
+    expect(page.locator(PICTURES)).to_have_count(3)
+    trials = shown(rig)
+    page.keyboard.press("3")
+    expect(page.locator(f"{PANEL} .optim-title")).to_have_text("And which is the worst?")
+    asked_for = []
+
+    def another_question(route: Any) -> None:
+        data = route.fetch().json()
+        for question in data["comparing"]["questions"]:
+            question |= {"id": "another", "shown": question["shown"][:2]}
+        asked_for.append(data)
+        route.fulfill(json=data)
+
+    page.route("**/optim/api/snapshot*", another_question)
+    page.wait_for_timeout(3000)
+    assert len(asked_for) > 1
+    expect(page.locator(f"{PANEL} .optim-title")).to_have_text("And which is the worst?")
+    expect(page.locator(PICTURES)).to_have_count(3)
+    page.unroute("**/optim/api/snapshot*")
+    page.keyboard.press("1")
+    expect(page.locator(STATE)).to_have_text("Finished")
+    assert [(c.best, c.worst, len(c.shown)) for c in said(rig)] == [(trials[2], trials[0], 3)]
+
+
 def test_offline_answers_come_later_and_count_once(rig: Rig, server: str, new_page: NewPage) -> None:
     rig.manager.start(plan(rig, 4))
     page = new_page(server)
