@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,6 +52,7 @@ class Comparing:
         pass_of: Trial to its pass.
         images: Trial to its images.
         counting: Returns the images of a trial that count.
+        left: Returns the images of a trial that are left to the automatic judges: nothing is asked for their sake.
     """
 
     def __init__(
@@ -61,9 +62,11 @@ class Comparing:
         pass_of: Mapping[int, RunPass],
         images: Mapping[int, Mapping[int, ImageRecord]],
         counting: Callable[[int], list[int]],
+        left: Callable[[int], Collection[int]],
     ) -> None:
         self._said = Comparisons(store)
-        self._view, self._pass_of, self._images, self._counting = view, pass_of, images, counting
+        self._view, self._pass_of, self._images = view, pass_of, images
+        self._counting, self._left = counting, left
 
     def way_of(self, trial: int) -> Judging | None:
         """Return how people compare the images of `trial`; None where they do not."""
@@ -90,10 +93,10 @@ class Comparing:
             return None
         others = self._others(trial)
         if way.way == "pairs":
-            return next_pair(trial, others, self._known(trial, [trial, *others]))
+            return next_pair(trial, others, self._known(trial, [trial], others))
         beside = [t for t in self._of_pass(trial, ("waiting",)) if t != trial and self._asks(t, way)]
         subjects = sorted([trial, *beside])
-        return next_grid(subjects, others, self._known(trial, [*subjects, *others]), way.pictures)
+        return next_grid(subjects, others, self._known(trial, subjects, others), way.pictures)
 
     def _comparable(self, trial: int) -> list[int]:
         """Return the images of `trial` that count and whose payload is judged by eye."""
@@ -122,9 +125,12 @@ class Comparing:
         same = [n for n, run_pass in self._pass_of.items() if run_pass.id == self._pass_of[trial].id]
         return [n for n in sorted(same) if (known := self._view.trial(n)) is not None and known.state in states]
 
-    def _known(self, trial: int, trials: Sequence[int]) -> Known:
+    def _known(self, trial: int, subjects: Sequence[int], others: Sequence[int]) -> Known:
         pass_id = self._pass_of[trial].id
-        images = {number: self._comparable(number) for number in trials}
+        images = {number: self._comparable(number) for number in others}
+        for number in subjects:
+            left = self._left(number)
+            images[number] = [image for image in self._comparable(number) if image not in left]
         return Known(self._said.strengths(self._pass_of[trial]), images, self._said.answered(pass_id), pass_id)
 
     def answer(self, answer: Answer, request: str) -> int | None:

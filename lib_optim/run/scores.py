@@ -62,7 +62,7 @@ class ScoreBook:
         self._marks = Marks(store)
         self._values = Values(store)
         self._guards = Guards(store, view.error)
-        self._comparing = Comparing(store, view, self._pass_of, self._images, self.counting)
+        self._comparing = Comparing(store, view, self._pass_of, self._images, self.counting, self._left)
         self._asking = Asking(store, scorers_dir)
         self._handed_over = store.note(_HANDED_OVER) == "yes"
         self._errors: dict[int, ScorerError] = {}
@@ -527,8 +527,10 @@ class ScoreBook:
         raw, said = self._raw.get(trial, {}), self._comparing.said
         if sure and not said.met(trial):
             return raw
-        unrated = self._marks.marked(trial, "mark: unrated")
-        return said.added(self._pass_of[trial], trial, raw, self.counting(trial), unrated)
+        return said.added(self._pass_of[trial], trial, raw, self.counting(trial), self._left(trial))
+
+    def _left(self, trial: int) -> set[int]:
+        return self._marks.marked(trial, "mark: unrated")
 
     def _show(self, trial: int, *images: int) -> None:
         given, run_pass = self._raw_of(trial, sure=True), self._pass_of[trial]

@@ -79,7 +79,7 @@ def test_a_run_judged_by_pairs_goes_to_its_end_and_the_preferred_merge_wins(rig:
     assert len(said) == 7
     assert all(c.outcome == "better" and {t for t, _ in c.shown} == {c.best, c.worst} for c in said)
     assert [trial.value for trial in store.trials()] == values, "what is shown is what is recorded"
-    assert store.scores() == []
+    assert not any(score.scorer == "manual" for score in store.scores()), "values are made anew, never recorded"
     store.close()
     table = rig.folder_of(name).trials_csv.read_text().splitlines()
     head, row = (line.split(",") for line in (table[0], table[3]))
@@ -289,3 +289,17 @@ def test_only_payloads_that_are_judged_by_eye_are_shown_and_valued_by_it(rig: Ri
     rig.manager.hand_over()
     rig.end()
     assert rig.states() == ["complete"] * 3
+
+
+def test_nothing_is_asked_about_images_that_are_left_to_the_automatic_judges(rig: Rig) -> None:
+    two = (payload(), payload("hill", seed=8))
+    rig.manager.start(dataclasses.replace(plan(rig, 2, judges=("technical",)), payloads=two))
+    [question] = questions(rig)
+    left, other = (0, "hill") if question["payload"] == "fox" else (1, "fox")
+    rig.manager.mark(1, left, "mark: unrated", True, "a")  # as a learned taste does
+    rig.until(lambda: [q["payload"] for q in rig.snapshot()["comparing"]["questions"]] == [other])
+    rig.manager.mark(1, 1 - left, "mark: unrated", True, "b")
+    rig.end()
+    assert rig.states() == ["complete", "complete"]
+    assert rig.stored().comparisons == []
+    assert all("manual" not in image["scores"] for image in rig.manager.snapshot(0, [1])["images"]["1"])
