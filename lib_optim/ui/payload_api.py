@@ -7,7 +7,7 @@ POST /optim/api/payload_read {name, data | infotext}   what a picture (base64) o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,11 @@ class PayloadApi:
 
     Args:
         host: What makes the images.
-        folder: The user's own payloads.
+        folder: Returns the folder of the user's own payloads; not asked before the first request.
     """
 
-    def __init__(self, host: Host, folder: Path) -> None:
-        self._host, self._store = host, PayloadStore(folder)
+    def __init__(self, host: Host, folder: Callable[[], Path]) -> None:
+        self._host, self._folder = host, folder
 
     def save(self, call: Call) -> dict[str, Any]:
         """Write a payload that this host can honour.
@@ -48,13 +48,13 @@ class PayloadApi:
         problems = list(payload_problems(payload, "payload", self._host))
         if problems:
             raise PlanError(problems)
-        self._store.save(payload, str(call.body.get("instead_of") or "")[:500])
+        PayloadStore(self._folder()).save(payload, str(call.body.get("instead_of") or "")[:500])
         return {"name": payload.name}
 
     def delete(self, call: Call) -> dict[str, Any]:
         """Take a payload of the user's own away."""
         name = str(call.body.get("name") or "")[:500]
-        self._store.delete(name)
+        PayloadStore(self._folder()).delete(name)
         return {"deleted": name}
 
     def read(self, call: Call) -> dict[str, Any]:

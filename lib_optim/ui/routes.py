@@ -90,7 +90,7 @@ class _Api:
         self._selftest = SelftestJob(manager)
         self._insight = InsightApi(manager, self._plan)
         self._runs = RunsApi(manager)
-        self._payload = PayloadApi(manager.host, self._catalog.payloads_folder)
+        self._payload = PayloadApi(manager.host, lambda: self._catalog.payloads_folder)
         self._calibrate = CalibrateApi(
             manager.scorers_dir,
             lambda form, problems: judges_from_form(form, self._catalog.choices(), problems),
