@@ -35,14 +35,14 @@ class CalibrateApi:
     """The routes. One sitting at a time: another page's pictures replace these.
 
     Args:
-        models_dir: Weights of judges.
+        models_dir: Returns the folder with the weights of judges.
         judges: Returns the judges that a form holds, and appends what is wrong with them.
         active: Returns whether a run is going on, whose judges would share the memory.
     """
 
     def __init__(
         self,
-        models_dir: Path,
+        models_dir: Callable[[], Path],
         judges: Callable[[Mapping[str, Any], list[Problem]], tuple[ScorerSpec, ...]],
         active: Callable[[], bool],
     ) -> None:
@@ -92,7 +92,7 @@ class CalibrateApi:
                 raise RunError("A run is going on; its judges need the memory. Pause does not free it: stop it first.")
             if not self._samples or call.body.get("session") != self._session:
                 raise RunError("The pictures are not there; choose them again.")
-            self._job = Calibrating(self._samples, specs, self._models_dir)
+            self._job = Calibrating(self._samples, specs, self._models_dir())
             self._job.start()
         return self.state()
 

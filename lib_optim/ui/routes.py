@@ -92,7 +92,7 @@ class _Api:
         self._runs = RunsApi(manager)
         self._payload = PayloadApi(manager.host, lambda: self._catalog.payloads_folder)
         self._calibrate = CalibrateApi(
-            manager.scorers_dir,
+            lambda: manager.scorers_dir,
             lambda form, problems: judges_from_form(form, self._catalog.choices(), problems),
             lambda: manager.active,
         )
