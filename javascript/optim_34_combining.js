@@ -98,8 +98,8 @@
         optim.show(table, calibration.rows.length);
         body.replaceChildren(...calibration.rows.map((row) => el('tr', {},
           el('td', { text: titleOf(row.scorer) }), el('td', { text: row.payload }),
-          el('td', { class: 'optim-code', text: optim.number(row.median) }),
-          el('td', { class: 'optim-code', text: row.spread > 0 ? optim.number(Number(row.spread.toPrecision(3))) : 'none: left out' }),
+          el('td', { class: 'optim-code', text: `${Number(row.median.toPrecision(4))}` }),
+          el('td', { class: 'optim-code', text: row.spread > 0 ? `${Number(row.spread.toPrecision(3))}` : 'none: left out' }),
           el('td', { class: 'optim-code', text: `${row.n}` }))));
       },
     };

@@ -42,7 +42,7 @@
       last = data;
       const width = Math.round(node.clientWidth);
       if (!width) return;
-      const signature = JSON.stringify([width, data.active, data.total, data.best, data.picked, (data.passes || []).length, data.trials.map((t) => [t.number, t.state, t.value])]);
+      const signature = JSON.stringify([width, data.active, data.total, data.best, data.picked, (data.passes || []).length, data.trials.map((t) => [t.number, t.state, t.value, t.watched]), data.watched]);
       if (signature === drawn) return;
       drawn = signature;
       const scored = data.trials.filter((t) => t.state === 'complete' && t.value !== null);
@@ -83,6 +83,7 @@
             svg('text', { class: 'optim-tick optim-passname', x: left + 5, y: PAD.top + 9, text: `pass ${pass.label}${pass.name ? `: ${pass.name}` : ''}` }));
         }
       }
+      parts.push(...optim.watchedCurves(data.watched || [], data.trials, { x, top: PAD.top, floor, right: width - PAD.right }));
       for (const t of data.trials) {
         const kinds = ['optim-point'];
         let mark;

@@ -121,6 +121,7 @@
       draw();
     });
     const calibration = optim.calibrationTable();
+    const watched = optim.watchedNotes();
     const imagesOf = (number) => (store.snapshot && store.snapshot.images[String(number)]) || [];
     const open = (number, index) => {
       const folder = store.snapshot.run.folder;
@@ -164,7 +165,7 @@
       ...[['optim-key-preset', 'preset'], ['optim-key-trial', 'proposed'], ['optim-key-best', 'best so far'], ['optim-key-failed', 'failed']]
         .map(([kind, text]) => el('span', {}, el('i', { class: kind }), text)));
     const plotCard = el('section', { class: 'optim-card' },
-      el('div', { class: 'optim-section-head' }, el('span', { class: 'optim-title', text: 'Score' }), el('span', { class: 'optim-head-right' }, legend)), plot.node, calibration.node);
+      el('div', { class: 'optim-section-head' }, el('span', { class: 'optim-title', text: 'Score' }), el('span', { class: 'optim-head-right' }, legend)), plot.node, watched.node, calibration.node);
     const welcome = el('section', { class: 'optim-card optim-welcome', id: 'optim_welcome' },
       el('div', { class: 'optim-welcome-title', text: 'Find the best merge of your checkpoints' }),
       el('div', { class: 'optim-steps' },
@@ -243,7 +244,8 @@
       const now = begun[begun.length - 1];
       // Where the current pass will end, on the axis of all trials that searched.
       const total = now ? searched.length - ofPass(now.id) + Math.max(p.pass_trials, ofPass(now.id)) : snapshot.run.trials;
-      plot.draw({ trials: searched, total, passes: begun.length > 1 ? begun : [], best: bestNumber, picked, active, empty: active ? 'The first score appears here' : 'No trial was scored' });
+      plot.draw({ trials: searched, total, passes: begun.length > 1 ? begun : [], best: bestNumber, picked, active, watched: snapshot.watched, empty: active ? 'The first score appears here' : 'No trial was scored' });
+      watched.draw(snapshot.watched, form.judges());
       calibration.draw(snapshot.calibration, form.judges());
       importance.draw({ folder, trials: now ? searched.filter((trial) => trial.pass === now.id) : searched, active, stopping: snapshot.state === 'stopping' });
       const bestTrial = store.trials.get(bestNumber);

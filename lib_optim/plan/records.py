@@ -34,6 +34,7 @@ class Trial(Noun):
         pass_id: The pass it belongs to, from 1.
         axes: Where its pass has several objectives, its value on each, like `value`. Computed from the raw scores, and
             no part of the record.
+        watched: What the judges that are only watched think of it: mean raw scores by judge, computed likewise.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Trial(Noun):
     finished: float | None = None
     pass_id: int = 1
     axes: Mapping[str, float] = field(default_factory=dict)
+    watched: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,18 @@ class Objectives:
         self._view.set_chosen(self.chosen)
 
     def valued(self, trial: Trial) -> Trial:
-        """Return `trial`, whose scores the book has loaded, with its value on each axis of its pass."""
+        """Return `trial`, whose scores the book has loaded, with what is computed from them: its value on each axis of
+        its pass, and the opinions of judges that are only watched."""
         axes: Mapping[str, float] = {}
+        watched: Mapping[str, float] = {}
         if trial.state == "complete":
+            watched = self._book.opinions(trial.number)
             try:
                 axes = self._book.axes(trial.number)
             except ScorerError as error:  # it is on no front then
                 _log.warning("Trial %d: %s", trial.number, error)
-        return trial if dict(trial.axes) == axes else dataclasses.replace(trial, axes=axes)
+        same = (dict(trial.axes), dict(trial.watched)) == (axes, watched)
+        return trial if same else dataclasses.replace(trial, axes=axes, watched=watched)
 
     def choose(self, number: int | None, trials: Sequence[Trial]) -> None:
         """Record the user's choice among `trials`, or (None) that there is none any more.

@@ -13,6 +13,7 @@ from lib_optim.plan.bounds import Value
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Trial, Verdict
 from lib_optim.run.axes import pareto_json
+from lib_optim.run.watching import watched_json
 from lib_optim.search.stopping import is_rescored
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class RunView:
         self._best: Trial | None = None
         self._chosen: int | None = None
         self._calibration: dict[str, Any] | None = None
+        self._watched: list[dict[str, Any]] | None = None
         self._pareto: tuple[dict[str, Any] | None] | None = None
         self._current: int | None = None
         self._image = 0
@@ -110,7 +112,7 @@ class RunView:
         with self._guard:
             self.revision += 1
             self._trials[trial.number] = (self.revision, trial)
-            self._pareto = None
+            self._pareto = self._watched = None
             self._find_best()
 
     def _find_best(self) -> None:
@@ -134,7 +136,7 @@ class RunView:
         """Take over a pass; its trials come afterwards."""
         with self._guard:
             self._passes[run_pass.id] = run_pass
-            self._pareto = None
+            self._pareto = self._watched = None
             self.revision += 1
 
     def set_phase(self, pass_id: int, phase: str, most: int, before: int, after: int) -> None:
@@ -301,6 +303,7 @@ class RunView:
                 "verification": self._verdict.to_json() if self._verdict else None,
                 "pareto": self._front_json(),
                 "calibration": self._calibration,
+                "watched": self._watched_json(),
                 "current": self._current,
                 "finishing": self._finishing,
                 "trials": [
@@ -323,11 +326,19 @@ class RunView:
     def _jobs_of(self, pass_id: int) -> Sequence[ImageJob]:
         return self._passes[pass_id].jobs if pass_id in self._passes else self._jobs
 
+    def _search(self) -> RunPass | None:
+        return next((p for p in reversed(self._passes.values()) if p.searches and p.record.begun), None)
+
     def _front_json(self) -> dict[str, Any] | None:
         if self._pareto is None:  # a page asks every second, and a thousand trials take a while
-            search = next((p for p in reversed(self._passes.values()) if p.searches and p.record.begun), None)
-            self._pareto = (pareto_json(search, (trial for _, trial in self._trials.values()), self._chosen),)
+            trials = (trial for _, trial in self._trials.values())
+            self._pareto = (pareto_json(self._search(), trials, self._chosen),)
         return self._pareto[0]
+
+    def _watched_json(self) -> list[dict[str, Any]]:
+        if self._watched is None:
+            self._watched = watched_json(self._search(), (trial for _, trial in self._trials.values()))
+        return self._watched
 
     def _best_json(self) -> dict[str, Any] | None:
         return {"trial": self._best.number, "value": self._best.value} if self._best else None
@@ -415,5 +426,6 @@ class RunView:
             "seconds": dict(trial.seconds),
             "values": dict(trial.values),
             **({"axes": dict(trial.axes)} if trial.axes else {}),
+            **({"watched": dict(trial.watched)} if trial.watched else {}),
             **({"drawn": dict(self._drawn(trial.values))} if self._drawn is not None else {}),
         }

@@ -156,7 +156,10 @@ def test_a_run_freezes_its_calibration(rig: Rig) -> None:
     assert {(row["scorer"], row["payload"], row["n"]) for row in shown["rows"]} == {
         ("technical", "fox", 10), ("technical", "hill", 5), ("background", "hill", 5), ("diversity", "fox", 10),
     }  # fmt: skip
+    assert snapshot["watched"] == [{"scorer": "diversity", "lower": False, "parted": None}]
     scores = rig.stored().scores
+    seen = [s.raw for s in scores if s.trial == 3 and s.scorer == "diversity"]
+    assert snapshot["trials"][3]["watched"] == {"diversity": pytest.approx(sum(seen) / len(seen))}
     assert not [s for s in scores if s.scorer == "background" and s.image < 2]  # it is not asked about the fox
     for made in rig.stored().trials:
         assert made.value == pytest.approx(expected(rig, plan, made.number), abs=1e-12)

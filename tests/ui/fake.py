@@ -46,6 +46,11 @@ def write_checkpoint(path: Path, keys: Sequence[str] = SD1_KEYS) -> Path:
     return path
 
 
+def _watched(plan: RunPlan, number: int) -> dict[str, float]:
+    """What judges of weight 0 say: it rises for eight trials, and falls from then on."""
+    return {spec.key: 0.5 + 0.02 * min(number, 16 - number) for spec in plan.scorers if spec.weight == 0}
+
+
 class FakeHost:
     """Four checkpoints in a folder, and paths."""
 
@@ -176,7 +181,13 @@ class FakeManager:
         }  # fmt: skip
         self.view.open_run(run, jobs)
         self.view.set_handed_over(False, self._alone)
-        if first_pass(plan).axes:
+        if len(first_pass(plan).deciding) > 1:
+            rows = [
+                {"scorer": spec.key, "payload": "cat", "median": 0.51, "spread": 0.0123 * i, "n": 8}
+                for i, spec in enumerate(plan.scorers)
+            ]
+            self.view.set_calibration({"frozen": True, "trials": 8, "rows": rows})
+        if first_pass(plan).axes or _watched(plan, 0):
             self.view.put_pass(RunPass(1, 1, first_pass(plan)))
         self._thread = threading.Thread(target=self._work, args=(plan, folder, jobs), daemon=True)
         self._thread.start()
@@ -210,6 +221,7 @@ class FakeManager:
             ended = Trial(
                 number, state, values, origin, trial.recipe, scored, reason, seconds, trial.started, time.time(),  # type: ignore[arg-type]
                 axes=compromise(number, first_pass(plan).axes) if scored is not None else {},
+                watched=_watched(plan, number),
             )  # fmt: skip
             self.view.put_trial(ended)
             number += 1
