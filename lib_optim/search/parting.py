@@ -9,8 +9,8 @@ compared where it matters, at the trials that set a new best:
 - **noise**: 1.4826 times the median absolute difference between the watched scores of neighbouring trials, by √2: their
   standard deviation without what changes slowly (after von Neumann 1941; made robust).
 
-With a watched judge that has nothing to do with the objective this speaks up in a few of a hundred runs
-(`tests/search/test_parting.py` counts them); it is a hint to look at the images, not a proof.
+With a watched judge that has nothing to do with the objective this seldom speaks up (`tests/search/test_parting.py`
+counts it); it is a hint to look at the images, not a proof.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lib_optim.plan.combining import AS_BEFORE
 from lib_optim.plan.run_plan import Budget
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.run.store import Store
@@ -84,7 +85,10 @@ def test_a_sitting_of_500_ratings_survives_restarts_and_a_second_page(
     pages = [Page("first", 1), Page("second", 2)]
     rig = quick(make_rig(tmp_path))
     plan = rig.plan(
-        scorers=(ScorerSpec("manual"),), payloads=(payload(n_iter=10, batch_size=10),), budget=Budget(TRIALS)
+        scorers=(ScorerSpec("manual"),),
+        payloads=(payload(n_iter=10, batch_size=10),),
+        budget=Budget(TRIALS),
+        combining=AS_BEFORE,  # no guard is to mind that all images are one
     )
     name = rig.manager.start(plan)
     rated: set[tuple[int, int]] = set()
