@@ -74,8 +74,8 @@
             await optim.post(routeOf(item), bodyOf(item));
             settled.push({ ...item, at: performance.now() });
           } catch (error) {
-            // The run ended a moment ago: what was said waits until it is resumed. All else that is refused is told.
-            const closed = error.status === 409 && /going on/.test(error.message);
+            // Another run goes on, or another program has this one: what was said waits for its turn. All else that is refused is told.
+            const closed = error.status === 409 && /going on|another process/.test(error.message);
             if (error.offline || error.status >= 500 || error.status === 401 || closed) {
               open = ''; // until a snapshot says again which run is open
               return;

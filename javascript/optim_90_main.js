@@ -125,7 +125,7 @@
     const imagesOf = (number) => (store.snapshot && store.snapshot.images[String(number)]) || [];
     const open = (number, index) => {
       const folder = store.snapshot.run.folder;
-      const ratings = () => (RESTING.includes(store.snapshot.state) ? [] : store.snapshot.run.ratings);
+      const ratings = () => store.snapshot.run.ratings; // of a run that has ended, too
       viewer = optim.openViewer(() => ({ folder, trial: number, images: imagesOf(number), ratings: ratings() }), index, judge, { ...rater, blind });
       viewer.box.addEventListener('close', () => {
         viewer = null;
@@ -308,7 +308,7 @@
       onData: () => {
         if (!store.offline) {
           said.seen(store.asked);
-          said.open(store.snapshot.run && !RESTING.includes(store.snapshot.state) ? store.snapshot.run.folder : '');
+          said.open(store.snapshot.run ? store.snapshot.run.folder : '');
         }
         if (store.newRun) {
           store.newRun = false;

@@ -118,6 +118,12 @@ class History:
             self._verification.conclude(self._ordered())
             self._write_files(None)
 
+    def rest(self) -> None:
+        """Show the run as it ended: at its verification, if it came to that."""
+        with self._guard:
+            self._at = self._passes.verification or self._at
+            self._show_phase()
+
     @property
     def verdict(self) -> Verdict | None:
         """What the verification of the current search has shown; None before its end."""

@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ from lib_optim.run.comparing import Answer
 from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder, list_runs
 from lib_optim.run.fork import Taken, take_over
+from lib_optim.run.history import History
 from lib_optim.run.marks import Mark
 from lib_optim.run.passes import RunPass
 from lib_optim.run.prompts import with_prompts
 from lib_optim.run.recorded import Recorded, found_model, recorded_run, recorded_trial
+from lib_optim.run.rerating import ended_run
 from lib_optim.run.sameness import refuse_changed_space
 from lib_optim.run.saving import Saved, save_trial
 from lib_optim.run.store import Store
@@ -221,22 +223,27 @@ class RunManager:
     ) -> None:
         """Record the user's score 0 to 10 of an image; None takes it back. A request id counts once.
 
+        A run that has ended is opened for the moment (`rerating`), if `folder` names it.
+
         Args:
             trial: Its number, finished or not.
             image: Index of the image.
             value: The score.
             request: An id of the click.
             name: Of the rating, where the plan has several.
-            folder: The run that the click was meant for; any if empty.
+            folder: The run that the click was meant for; the one that is going on if empty.
 
         Raises:
-            RunError: No run is open or another one, it takes no human scores, or there is no such image.
+            RunError: No run is open or another one is going on, it takes no human scores, or there is no such image.
+            OptimError: An ended run cannot be opened.
         """
-        self._open(folder).context.history.score(trial, image, value, request, name)
+        with self._judged(folder) as history:
+            history.score(trial, image, value, request, name)
 
     def mark(self, trial: int, image: int, mark: Mark, on: bool, request: str, folder: str = "") -> None:
         """Record that an image is broken or left out, or is no longer; otherwise as `score`."""
-        self._open(folder).context.history.mark(trial, image, mark, on, request)
+        with self._judged(folder) as history:
+            history.mark(trial, image, mark, on, request)
 
     def compare(self, answer: Answer | str, request: str, folder: str = "") -> None:
         """Record which of some images is better, or (the request of such a click) take that back; as `score`.
@@ -261,6 +268,21 @@ class RunManager:
             RunError: No run is open, or it is not judged by both the user and a learned taste.
         """
         self._open("").context.history.ask_less(on)
+
+    @contextlib.contextmanager
+    def _judged(self, folder: str) -> Iterator[History]:
+        """Yield the history that takes what is said of the run `folder`."""
+        if not folder or self._alive() is not None:
+            yield self._open(folder).context.history
+            return
+        with self._guard:  # nothing starts meanwhile
+            if self.active:  # it has just started
+                yield self._open(folder).context.history
+                return
+            shown = self._worker is not None and self._worker.folder.name == folder
+            view = self.view if shown else RunView()
+            with ended_run(self.host, self.scorers_dir, folder, view) as history:
+                yield history
 
     def _open(self, folder: str) -> RunWorker:
         worker = self._alive()

@@ -14,7 +14,7 @@ from lib_optim.plan.bounds import Value
 from lib_optim.plan.errors import OptimError, PlanError, RunError
 from lib_optim.plan.payload import Payload, jobs_of
 from lib_optim.plan.records import Trial, Verdict
-from lib_optim.plan.run_plan import Budget, ModelRef, SamplerSpec, VerifySpec
+from lib_optim.plan.run_plan import Budget, ModelRef, SamplerSpec, SharedSpec, VerifySpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.run.axes import with_axis_values
 from lib_optim.run.check import Resolved, check_plan
@@ -91,6 +91,7 @@ def recorded_run(host: Host, scorers_dir: Path, name: str) -> Recorded:
     mergeable = dataclasses.replace(
         plan, payloads=(Payload("none"),), scorers=(ScorerSpec(MANUAL),), budget=Budget(1),
         sampler=SamplerSpec("random", presets=()), verify=VerifySpec(0), passes=(),
+        shared=SharedSpec(),
     )  # fmt: skip
     check = check_plan(mergeable, host, scorers_dir)
     if check.resolved is None:

@@ -345,7 +345,7 @@ class FakeManager:
             self._show(trial, image)
 
     def _one_of_ours(self, folder: str) -> None:
-        if not self.active or folder not in ("", self.view.snapshot(0, None)["run"]["folder"]):
+        if folder not in ("", self.view.snapshot(0, None)["run"]["folder"]) or not (folder or self.active):
             raise RunError(f"The run {folder} is not going on; resume it to score its images.")
 
     def _known(self, request: str) -> bool:
