@@ -27,7 +27,7 @@
       name.value = '';
       refresh();
     }), '', 'Keep it, for this run and others');
-    const saveRow = el('div', { class: 'optim-row optim-tight', hidden: true }, name, save);
+    const saveRow = el('div', { class: 'optim-taste-row', hidden: true }, name, save);
     const saved = el('div', { class: 'optim-stack optim-tight', id: 'optim_taste_saved' });
     const less = optim.check('optim_taste_less', 'Ask me only about uncertain or promising images', (on) => onCommand(on ? 'ask_less' : 'ask_all'),
       'The others are left to My taste, and marked so; you can rate them later');
@@ -37,14 +37,16 @@
     const json = link('json');
     const section = optim.section({ id: 'optim_taste', title: 'Learn my taste', open: false },
       el('div', { class: 'optim-help', text: 'From 20 rated images on, a small model learns what you like. Saved, it can judge in any run: tick My taste among the judges.' }),
-      counts, others, el('div', { class: 'optim-row optim-tight' }, optim.field('Look at images by', way), train), result, saveRow, saved, less.node, lessNote,
-      el('div', { class: 'optim-row optim-tight' }, csv, json));
+      counts, others, el('div', { class: 'optim-taste-row' }, optim.field('Look at images by', way), train), result, saveRow, saved, less.node, lessNote,
+      el('div', { class: 'optim-taste-row' }, csv, json));
+    section.node.classList.add('optim-taste');
+    section.body.classList.add('optim-stack');
     section.node.hidden = true;
 
     const chosen = () => [view.folder, ...[...others.querySelectorAll('input:checked')].map((box) => box.value)];
     const total = () => (known ? known.rated + (known.runs || []).filter((row) => chosen().includes(row.folder)).reduce((sum, row) => sum + row.rated, 0) : 0);
     const agreement = (row) => (row.agreement === null || row.agreement === undefined ? 'no agreement can be told' : `agreement ${row.agreement.toFixed(2)}`);
-    const worth = (value) => (value >= 0.6 ? 'good' : value >= 0.3 ? 'fair: more ratings help' : 'weak: rate more before you rely on it');
+    const worth = (value) => (value >= 0.6 ? 'good' : value >= 0.3 ? 'fair, more ratings help' : 'weak, rate more before you rely on it');
 
     const drawTrain = () => {
       const running = known.job.state === 'running';
@@ -59,7 +61,7 @@
       const { job } = known;
       const parts = job.state === 'running' ? [`Looking at images: ${job.done} of ${job.total}`]
         : job.state === 'failed' ? [job.text]
-          : job.state === 'done' ? [`Learned from ${job.ratings} ratings by ${job.embedding}: ${agreement(job)} with you on images that it had not seen (rank correlation, cross-validated, n = ${job.ratings})${job.agreement === null ? '' : `, ${worth(job.agreement)}`}`, ...(job.gone ? [`${optim.plural(job.gone, 'rated image')} could not be read`] : [])]
+          : job.state === 'done' ? [`${job.agreement === null ? 'No agreement can be told' : `Agreement ${job.agreement.toFixed(2)}`} on images that it had not seen (rank correlation, cross-validated, n = ${job.ratings})${job.agreement === null ? '' : `: ${worth(job.agreement)}`}`, `looked at by ${job.embedding}`, ...(job.gone ? [`${optim.plural(job.gone, 'rated image')} could not be read`] : [])]
             : [];
       optim.setText(result, parts.join(' · '));
       optim.setClass(result, 'optim-warning', job.state === 'failed' || (job.state === 'done' && !(job.agreement >= 0.3)));

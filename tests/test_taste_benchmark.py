@@ -24,12 +24,15 @@ def test_the_recorded_run_reached_the_goal_and_its_table_is_in_the_docs() -> Non
 
 @pytest.mark.slow
 def test_a_small_share_of_it(tmp_path: Path) -> None:
-    """60 pictures, of which 40 are rated: the same code, which must do better than chance by far and learn."""
-    seen = embeddings_of(make_images(tmp_path, 60, 0))
-    found = courses(seen, range(10), (20, 40), ("packaged",))
-    assert median_at(found, "packaged", 40, "taste") > 0.55
-    assert median_at(found, "packaged", 40, "taste") > median_at(found, "packaged", 20, "taste") - 0.05
-    assert median_at(found, "packaged", 40, "covered") > 0.8
-    nobody = {name: np.random.default_rng(9).permutation(values) for name, values in seen.items()}
-    chance = courses({**nobody, "demo": seen["demo"]}, range(10), (40,), ("packaged",))
-    assert abs(median_at(chance, "packaged", 40, "taste")) < 0.35, "a model that sees other pictures knows nothing"
+    """46 pictures, of which 30 are rated: the same code, which must do better than chance by far and learn."""
+    seen = embeddings_of(make_images(tmp_path, 46, 0))
+    found = courses(seen, range(10), (15, 30), ("packaged",))
+    assert median_at(found, "packaged", 30, "taste") > 0.55
+    assert median_at(found, "packaged", 30, "taste") > median_at(found, "packaged", 15, "taste") - 0.05
+    assert median_at(found, "packaged", 30, "covered") > 0.8
+    chance = []
+    for seed in range(5):
+        others = np.random.default_rng(seed).permutation(seen["packaged"])
+        found = courses({**seen, "packaged": others}, range(10), (30,), ("packaged",))
+        chance.append(median_at(found, "packaged", 30, "taste"))
+    assert abs(float(np.mean(chance))) < 0.25, "a model that sees other pictures knows nothing"

@@ -34,7 +34,7 @@ def test_training_saving_and_asking_less(new_page: NewPage, address: str, fake: 
     expect(page.locator("#optim_taste_name")).to_be_hidden()
     page.click("#optim_taste_train")
     expect(page.locator("#optim_taste_result")).to_contain_text(
-        re.compile(r"Learned from 24 ratings by what ships with Optim \(\w{10}\): agreement -?\d\.\d\d .* n = 24\)"),
+        re.compile(r"Agreement -?\d\.\d\d on images .* n = 24\): \w+.* looked at by what ships with Optim \(\w{10}\)"),
         timeout=60_000,
     )
     page.fill("#optim_taste_name", "<b>mine</b>")
