@@ -16,6 +16,7 @@ from lib_optim.plan.errors import ScorerError
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.run.passes import RunPass
 from lib_optim.run.store import Store
+from lib_optim.run.wanted import automatic_keys, rating_keys
 from lib_optim.scoring.doubts import doubt_key
 from lib_optim.scoring.taste import TASTE
 from lib_optim.scoring.taste_file import find_taste, read_taste
@@ -58,13 +59,17 @@ class Asking:
         self._switched = "yes" if on else "no"
         self._store.set_note(_NOTE, self._switched)
 
+    def undecided(self, run_pass: RunPass, image: int, scores: Mapping[str, float]) -> bool:
+        """Tell whether it is not known yet to whom an image is put: the taste has still to score it."""
+        return self.on(run_pass) and TASTE in automatic_keys(run_pass, image) - set(scores)
+
     def leaves(self, run_pass: RunPass, trial: int, image: int, raw: Raw, pass_of: Mapping[int, RunPass]) -> bool:
         """Tell whether an image is left to the taste. False while the taste has not scored it, or the person has."""
         own = raw.get(trial, {}).get(image, {})
-        doubt = own.get(doubt_key(TASTE))
+        doubt, asked_for = own.get(doubt_key(TASTE)), rating_keys(run_pass, image)
         if not self.on(run_pass) or TASTE not in own or doubt is None:
             return False
-        if any(spec.key in own for spec in run_pass.record.scorers if spec.id == MANUAL):
+        if not asked_for or asked_for & set(own):
             return False
         ratings = self._learned_from(_taste_of(run_pass))
         if not ratings:

@@ -444,7 +444,7 @@ class ScoreBook:
                 for number in self._images
                 if (trial := self._view.trial(number)) and trial.state in ("running", "waiting")
                 for index in self.waiting(number)
-                if not self._asking.on(self._pass_of[number]) or TASTE in self._scores_of(number, index)
+                if not self._asking.undecided(self._pass_of[number], index, self._scores_of(number, index))
             }
             now = self._passes.current
             self._view.set_asking(self._asking.possible(now), self._asking.on(now))
