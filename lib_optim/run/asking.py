@@ -44,9 +44,9 @@ class Asking:
         self._ratings: dict[str, tuple[float, ...]] = {}
 
     def possible(self, run_pass: RunPass) -> bool:
-        """Whether a pass has both judges, so that there is something to switch."""
+        """Whether a pass has both judges, so that there is something to switch. Who compares is asked as before."""
         ids = {spec.id for spec in run_pass.record.deciding}
-        return {MANUAL, TASTE} <= ids
+        return {MANUAL, TASTE} <= ids and run_pass.judging is None
 
     def on(self, run_pass: RunPass) -> bool:
         """Whether images of this pass may be left to the taste."""

@@ -14,15 +14,19 @@ import pytest
 from PIL import Image
 
 from lib_optim.plan.errors import RunError, ScorerError
+from lib_optim.plan.passes import first_pass
 from lib_optim.plan.run_plan import Budget
 from lib_optim.plan.scorers import ScorerSpec
+from lib_optim.run.asking import Asking
 from lib_optim.run.csv_text import csv_line
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.passes import RunPass
 from lib_optim.run.ratings import ratings_of, ratings_text, whole_ratings
+from lib_optim.run.store import Store
 from lib_optim.run.taste_training import train_taste
 from lib_optim.scoring.taste_file import read_taste, taste_path, write_taste
 from lib_optim.scoring.taste_rule import worth_asking
-from tests.rig import Rig, payload
+from tests.rig import Rig, make_plan, payload
 
 MANUAL = ScorerSpec("manual")
 FORMULA = "=1+1 fox, in a wood"
@@ -140,6 +144,16 @@ def test_the_switch_holds_in_mid_run_and_over_a_restart(
     assert rig.snapshot()["run"]["asks_less"] is True
     rate_all(rig, name, set())
     assert rig.states() == ["complete", "complete"]
+
+
+def test_only_ratings_can_be_left_to_the_taste_not_comparisons(tmp_path: Path) -> None:
+    taste = ScorerSpec("taste", options={"taste": "light", "ask": True})
+    store = Store(tmp_path / "run.db")
+    for manual, possible in ((MANUAL, True), (ScorerSpec("manual", options={"way": "pairs"}), False)):
+        run_pass = RunPass(1, 1, first_pass(make_plan(tmp_path, scorers=(manual, taste))))
+        asking = Asking(store, tmp_path)
+        assert (asking.possible(run_pass), asking.on(run_pass)) == (possible, possible)
+    store.close()
 
 
 def test_without_a_taste_there_is_nothing_to_switch(rig: Rig) -> None:
