@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import httpx
@@ -76,24 +77,72 @@ def fetch(url: str, headers: dict[str, str] | None = None) -> tuple[int, str, by
 
 
 @pytest.fixture
-def locked(manager: FakeManager, port: int) -> Iterator[str]:
+def guarded(manager: FakeManager, port: int) -> Iterator[tuple[Any, str]]:
+    """An app with a login, and where it is."""
     tab = build_tab(manager)  # type: ignore[arg-type]
     app, url, _ = tab.launch(
         server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, show_api=False,
         inbrowser=False, auth=("ann", "secret"),
     )  # fmt: skip
     mount(app, manager)  # type: ignore[arg-type]
-    yield url
+    yield app, url
     tab.close(verbose=False)
 
 
-def test_routes_ask_for_the_webuis_login(locked: str) -> None:
+def cookies_of(url: str) -> str:
+    """Log in. Written by hand: some cookies are marked Secure, which a client sends over https only."""
+    login = httpx.post(f"{url}login", data={"username": "ann", "password": "secret"})
+    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in login.cookies.jar)
+
+
+def our_routes(app: Any) -> list[tuple[str, str]]:
+    """Method and path of every route that is ours, with something in the place of its parameters."""
+    return [
+        (method, re.sub(r"{\w+}", "x", route.path).removeprefix("/"))
+        for route in app.routes
+        if str(getattr(route, "path", "")).startswith("/optim")
+        for method in sorted(route.methods - {"HEAD", "OPTIONS"})
+    ]
+
+
+def test_no_route_of_ours_answers_without_the_login(guarded: tuple[Any, str]) -> None:
+    app, url = guarded
+    routes = our_routes(app)
+    assert len(routes) > 30
+    for method, path in routes:
+        answer = httpx.request(method, url + path, json={} if method == "POST" else None)
+        assert (answer.status_code, "log in" in answer.text) == (401, True), (method, path)
+
+
+def test_no_post_of_ours_is_taken_from_another_page_or_as_a_form(guarded: tuple[Any, str]) -> None:
+    app, url = guarded
+    cookie = {"cookie": cookies_of(url)}
+    posts = [path for method, path in our_routes(app) if method == "POST"]
+    assert len(posts) > 20
+    for path in posts:
+        for foreign in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}):
+            answer = httpx.post(url + path, json={}, headers={**cookie, **foreign})
+            assert answer.status_code == 403, (path, foreign)
+        as_form = httpx.post(url + path, content="a=1", headers={**cookie, "content-type": "text/plain"})
+        assert as_form.status_code == 415, path
+
+
+def test_nothing_is_changed_by_a_get(guarded: tuple[Any, str]) -> None:
+    """A picture in a foreign page may ask for any address: what changes something answers to POST alone."""
+    app, url = guarded
+    cookie = {"cookie": cookies_of(url)}
+    both = {path for method, path in our_routes(app) if method == "GET"}
+    for method, path in our_routes(app):
+        if method == "POST" and path not in both:
+            assert httpx.get(url + path, headers=cookie).status_code in (404, 405), path
+
+
+def test_routes_ask_for_the_webuis_login(guarded: tuple[Any, str]) -> None:
+    _, locked = guarded
     status, _, body = fetch(f"{locked}optim/api/snapshot")
     assert status == 401
     assert "log in" in json.loads(body)["error"]
-    login = httpx.post(f"{locked}login", data={"username": "ann", "password": "secret"})
-    # Written by hand: some cookies are marked Secure, which a client sends over https only.
-    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in login.cookies.jar)
+    cookies = cookies_of(locked)
     status, _, body = fetch(f"{locked}optim/api/snapshot", {"cookie": cookies})
     assert (status, json.loads(body)["version"]) == (200, 1)
     assert fetch(f"{locked}optim/image/a/b.png", {"cookie": "access-token=guess"})[0] == 401
