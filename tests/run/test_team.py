@@ -21,6 +21,7 @@ from lib_optim.plan.records import Score, Trial
 from lib_optim.plan.run_plan import Budget, RunPlan, SharedSpec
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.run.control import Control
+from lib_optim.run.guarding import GUARD
 from lib_optim.run.passes import Passes
 from lib_optim.run.scores import ScoreBook
 from lib_optim.run.store import Store
@@ -244,7 +245,7 @@ def _check_scores(stored: Any, results: list[Any]) -> None:
     """The raw scores in the survivor's record are those that every worker published, once each."""
     numbers = {t.number for t in results}
     found = sorted((s.trial, s.image, s.scorer, s.raw) for s in stored.scores if s.trial in numbers)
-    published = sorted((t.number, i, n, raw) for t in results for i, n, raw in t.result["scores"])
+    published = sorted((t.number, i, n, raw) for t in results for i, n, raw in t.result["scores"] if n != GUARD)
     assert found == published
 
 
