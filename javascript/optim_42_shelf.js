@@ -46,6 +46,7 @@
       link.click();
       link.remove();
     };
+    const report = () => window.open(optim.url(`api/run_report/${encodeURIComponent(selected())}`), '_blank', 'noopener');
     const file = el('input', { type: 'file', id: 'optim_import_file', accept: '.zip,application/zip', hidden: true, on: { change: () => take(file.files[0]) } });
     const take = async (zip) => {
       if (!zip) return;
@@ -69,6 +70,7 @@
     };
     const buttons = [
       optim.button('optim_run_rename', 'Rename …', rename, 'small'),
+      optim.button('optim_run_report', 'Report', report, 'small', 'Curve, winner and pictures on one page of its own; also report.html in the run’s folder when it has ended'),
       optim.button('optim_run_export', 'Export', away, 'small', 'The run as one zip file: plan, record, table, recipe and images; no checkpoints, no paths but those in the plan'),
       optim.button('optim_run_delete', 'Delete …', trash, 'small', 'Into a folder .trash beside your runs'),
     ];

@@ -9,6 +9,7 @@ python -m lib_optim ratings RUN          what you said of its images, as CSV or 
 python -m lib_optim taste RUN …          learn your taste from ratings, for the judge My taste
 python -m lib_optim save RUN [TRIAL]     save the merge of a trial of any run, or its winner, as a checkpoint
 python -m lib_optim export RUN [FILE]    write a run into a zip file; import FILE takes it in again
+python -m lib_optim report RUN           write a run as a web page that needs nothing else
 python -m lib_optim merge RECIPE …       merge as a recipe says, without a run
 python -m lib_optim selftest             check this installation
 """
@@ -34,8 +35,10 @@ from lib_optim.plan.run_plan import RunPlan, SaveSpec, SharedSpec
 from lib_optim.plan.scorers import MANUAL
 from lib_optim.run.archive_command import add_archive_parsers, export_to, import_from
 from lib_optim.run.choose_command import add_choose_parser, choose_from
+from lib_optim.run.folder import RunFolder
 from lib_optim.run.fork_command import add_fork_parser, fork_from
 from lib_optim.run.ratings_command import add_ratings_parsers, ratings_from, taste_from
+from lib_optim.run.report import write_report
 
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
@@ -176,8 +179,6 @@ def _guide(path: Path) -> Guide:
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from lib_optim.run.folder import RunFolder
-
     manager = _manager(options)
     _refuse_manual(RunFolder.open(manager.outputs, options.folder).read_plan())
     manager.resume(options.folder, options.trials, options.verify)
@@ -200,6 +201,11 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _report(options: argparse.Namespace) -> int:
+    print(f"Written: {write_report(RunFolder.open(_manager(options).outputs, options.folder))}")
+    return 0
+
+
 def _import(options: argparse.Namespace) -> int:
     print(f"Imported as {import_from(options, _manager(options).outputs)}")
     return 0
@@ -216,8 +222,6 @@ def _taste(options: argparse.Namespace) -> int:
 
 
 def _save(options: argparse.Namespace) -> int:
-    from lib_optim.run.folder import RunFolder
-
     manager = _manager(options)
     plan = RunFolder.open(manager.outputs, options.folder).read_plan()
     trial = options.trial if options.trial is not None else manager.recorded(options.folder).winner
@@ -314,7 +318,7 @@ def _selftest(options: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "tab": _tab, "run": _run, "resume": _resume, "fork": _fork, "choose": _choose, "ratings": _ratings, "taste": _taste,
-    "save": _save, "merge": _merge, "export": _export, "import": _import, "selftest": _selftest,
+    "save": _save, "merge": _merge, "export": _export, "import": _import, "report": _report, "selftest": _selftest,
 }  # fmt: skip
 
 if __name__ == "__main__":

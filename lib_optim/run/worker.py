@@ -18,6 +18,7 @@ from lib_optim.run.context import RunContext
 from lib_optim.run.control import StopRun
 from lib_optim.run.guarding import guarded
 from lib_optim.run.marks import ALL_LEFT_OUT
+from lib_optim.run.report import write_report
 from lib_optim.run.saving import save_trial
 from lib_optim.run.trial import TrialBroken, TrialRunner, TrialSkipped
 from lib_optim.run.view import RunState
@@ -403,7 +404,9 @@ class RunWorker:
     # --- the end ----------------------------------------------------------------------------------------
 
     def _finish(self, why: str) -> str:
-        """Save the winner; return the last sentence: why the run ended, and what came of it."""
+        """Write the report and save the winner; return the last sentence: why the run ended, and what came of it."""
+        with self._logged("writing the report"):
+            write_report(self.folder)
         best = self.view.best
         if best is None:
             return f"{why} No trial was scored, so there is no winner."

@@ -3,6 +3,7 @@
 POST /optim/api/run_rename {folder, name}
 POST /optim/api/run_trash {folder}               into the trash folder beside the runs
 GET  /optim/api/run_export/{folder}?images=0     the run as a zip file
+GET  /optim/api/run_report/{folder}              the run as a web page of its own
 POST /optim/api/run_import {upload, offset, data}   a piece of a zip file, in base64; pieces come in order
 POST /optim/api/run_import_end {upload, name}    unpack it; the answer names the run
 """
@@ -19,11 +20,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from starlette.responses import StreamingResponse
+from starlette.responses import HTMLResponse, StreamingResponse
 
 from lib_optim.plan.errors import OptimError, RunError
 from lib_optim.run.archive import MOST_BYTES, export_run, import_run
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.report import report_html
 from lib_optim.run.shelf import rename_run, trash_run
 from lib_optim.ui.http import Call, Refused
 
@@ -70,6 +72,17 @@ class RunsApi:
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         body = _streamed(lambda target: export_run(folder, target, pictures))
         return StreamingResponse(body, media_type="application/zip", headers=headers)
+
+    def report(self, call: Call) -> HTMLResponse:
+        """Return the report of a run as it stands."""
+        page = report_html(RunFolder.open(self._manager.outputs, call.path["folder"]))
+        # The page says the same of itself; a header holds whatever a page may say.
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return HTMLResponse(page, headers=headers)
 
     def piece(self, call: Call) -> dict[str, Any]:
         """Take a piece of an upload; return how many bytes there are."""
