@@ -136,7 +136,7 @@ class RunFolder:
             StoreError: The file cannot be opened.
         """
         try:
-            handler = logging.FileHandler(self.log, encoding="utf-8")
+            handler = _RunLog(self.log, encoding="utf-8")
         except OSError as error:
             raise StoreError(
                 f"{self.log.name} cannot be written ({error.strerror or error}); is the disk full?"
@@ -151,6 +151,18 @@ class RunFolder:
         finally:
             logger.removeHandler(handler)
             handler.close()
+
+
+class _RunLog(logging.FileHandler):
+    """A log whose loss costs nothing else.
+
+    A server that configures logging anew (uvicorn does, at its start) closes every handler there is; one for a file
+    then opens it again at its next word. Where the folder is gone by now that fails, in the middle of whoever spoke.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            super().emit(record)
 
 
 def list_runs(outputs: Path) -> list[RunFolder]:

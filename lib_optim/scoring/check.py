@@ -23,7 +23,7 @@ def scorers_problems(specs: Sequence[ScorerSpec], models_dir: Path, jobs: Sequen
     if not specs:
         return [Problem("scorers", "No scorer was chosen, so no merge could be judged; choose at least one.")]
     found = [p for i, spec in enumerate(specs) for p in scorer_problems(spec, models_dir, f"scorers[{i}]", jobs)]
-    if not any(spec.weight > 0 for spec in specs):
+    if all(spec.weight == 0 for spec in specs):
         found.append(
             Problem("scorers", "Every judge has weight 0 and is only watched, so none decides; raise a weight.")
         )

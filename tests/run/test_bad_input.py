@@ -120,7 +120,8 @@ CASES: dict[str, tuple[Callable[[Rig], dict[str, Any]], str]] = {
     "no scorer": (lambda rig: {"scorers": ()}, "No scorer was chosen"),
     "unknown scorer": (lambda rig: {"scorers": (ScorerSpec("tecnical"),)}, "Did you mean 'technical'?"),
     "scorer twice": (lambda rig: {"scorers": (ScorerSpec("technical"),) * 2}, "listed 2 times"),
-    "scorer weight": (lambda rig: {"scorers": (ScorerSpec("technical", weight=0.0),)}, "must be above 0"),
+    "only watched": (lambda rig: {"scorers": (ScorerSpec("technical", weight=0.0),)}, "so none decides"),
+    "scorer weight": (lambda rig: {"scorers": (ScorerSpec("technical", weight=-1.0),)}, "is -1; it must be"),
     "scorer option": (
         lambda rig: {"scorers": (ScorerSpec("technical", options={"x": 1}),)}, "has no option 'x'"
     ),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import logging.config
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -83,3 +86,19 @@ def test_atomic_write_keeps_the_old_content_when_it_fails(tmp_path: Path, monkey
         write_atomic(target, "new")
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["best.mecha"]
+
+
+def test_a_log_that_another_program_closed_goes_on_and_a_lost_one_harms_nobody(tmp_path: Path) -> None:
+    """A server that starts closes all handlers; a folder may be gone by the next word."""
+    folder = RunFolder.create(tmp_path, "run")
+    log = logging.getLogger("lib_optim.run")
+    with folder.logging():
+        log.info("one")
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+        log.info("two")
+        assert [line.rsplit(" ", 1)[1] for line in folder.log.read_text().splitlines()] == ["one", "two"]
+    with folder.logging():
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+        shutil.rmtree(folder.path)
+        log.info("three")
+    assert not folder.path.exists()
