@@ -15,14 +15,14 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib_optim.plan.errors import PlanError, Problem, RunError
 from lib_optim.plan.scorers import ScorerSpec
-from lib_optim.run.calibrating import Calibrating, Opinion, Sample, opened
-from lib_optim.scoring.agreement import agreement, suggestion
-from lib_optim.scoring.registry import scorer_row
 from lib_optim.ui.http import Call, Refused
+
+if TYPE_CHECKING:
+    from lib_optim.run.calibrating import Calibrating, Opinion, Sample
 
 __all__ = ["MOST_BYTES", "CalibrateApi"]
 
@@ -54,6 +54,8 @@ class CalibrateApi:
 
     def sample(self, call: Call) -> dict[str, Any]:
         """Take one picture; return how many there are."""
+        from lib_optim.run.calibrating import Sample, opened
+
         session, name = (str(call.body.get(field) or "")[:200] for field in ("session", "name"))
         grade, prompt = call.body.get("grade"), str(call.body.get("prompt") or "")[:10_000]
         if grade not in GRADES or isinstance(grade, bool):
@@ -81,6 +83,8 @@ class CalibrateApi:
             RunError: A run is going on, or these pictures are not there (any more).
             PlanError: There is something wrong with a judge of the form.
         """
+        from lib_optim.run.calibrating import Calibrating
+
         problems: list[Problem] = []
         form = call.body.get("form")
         specs = self._judges(form if isinstance(form, Mapping) else {}, problems)
@@ -122,6 +126,8 @@ class CalibrateApi:
         }
         advice = None
         if whole and not running:
+            from lib_optim.scoring.agreement import suggestion
+
             found = suggestion([sample.grade for sample in samples], whole)
             advice = {
                 "weights": dict(found.weights),
@@ -144,6 +150,9 @@ class CalibrateApi:
 
 
 def _judge_json(opinion: Opinion, samples: list[Sample]) -> dict[str, Any]:
+    from lib_optim.scoring.agreement import agreement
+    from lib_optim.scoring.registry import scorer_row
+
     there = sorted(opinion.raw)
     found = agreement([samples[i].grade for i in there], [_better(opinion, i) for i in there])
     return {
@@ -161,6 +170,8 @@ def _judge_json(opinion: Opinion, samples: list[Sample]) -> dict[str, Any]:
 
 def _better(opinion: Opinion, sample: int) -> float:
     """The raw score, turned round where lower is better."""
+    from lib_optim.scoring.registry import scorer_row
+
     raw = opinion.raw[sample]
     return -raw if scorer_row(opinion.scorer).lower_is_better else raw
 

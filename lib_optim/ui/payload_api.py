@@ -15,7 +15,6 @@ from lib_optim.hosts.base import Host
 from lib_optim.plan.errors import PlanError
 from lib_optim.plan.infotext import infotext_payload
 from lib_optim.plan.payload import Payload
-from lib_optim.run.calibrating import Sample, opened
 from lib_optim.run.check_payload import payload_problems
 from lib_optim.scoring.picture_text import infotext_of
 from lib_optim.ui.http import Call, Refused
@@ -66,6 +65,8 @@ class PayloadApi:
             PlanError: It holds no settings of a WebUI.
             RunError: It is no picture.
         """
+        from lib_optim.run.calibrating import Sample, opened
+
         name = str(call.body.get("name") or "from a picture")[:100]
         text = call.body.get("infotext")
         if not isinstance(text, str):

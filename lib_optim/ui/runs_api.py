@@ -1,4 +1,4 @@
-"""The list of earlier runs, as the page asks for it.
+"""The list of earlier runs, as the page asks for it. What is seldom asked for is imported when it is.
 
 POST /optim/api/run_rename {folder, name}
 POST /optim/api/run_trash {folder}               into the trash folder beside the runs
@@ -23,9 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from starlette.responses import HTMLResponse, StreamingResponse
 
 from lib_optim.plan.errors import OptimError, RunError
-from lib_optim.run.archive import MOST_BYTES, export_run, import_run
 from lib_optim.run.folder import RunFolder
-from lib_optim.run.report import report_html
 from lib_optim.run.shelf import rename_run, trash_run
 from lib_optim.ui.http import Call, Refused
 
@@ -66,6 +64,8 @@ class RunsApi:
 
     def export(self, call: Call) -> StreamingResponse:
         """Return the run as a zip file, made while it is being sent."""
+        from lib_optim.run.archive import export_run
+
         folder = RunFolder.open(self._manager.outputs, call.path["folder"])
         pictures = call.query.get("images") != "0"
         name = f"{folder.name.encode('ascii', 'replace').decode().replace('?', '_')}.zip"
@@ -75,6 +75,8 @@ class RunsApi:
 
     def report(self, call: Call) -> HTMLResponse:
         """Return the report of a run as it stands."""
+        from lib_optim.run.report import report_html
+
         page = report_html(RunFolder.open(self._manager.outputs, call.path["folder"]))
         # The page says the same of itself; a header holds whatever a page may say.
         headers = {
@@ -86,6 +88,8 @@ class RunsApi:
 
     def piece(self, call: Call) -> dict[str, Any]:
         """Take a piece of an upload; return how many bytes there are."""
+        from lib_optim.run.archive import MOST_BYTES
+
         upload, offset = str(call.body.get("upload") or ""), call.body.get("offset")
         if not _ID.fullmatch(upload) or isinstance(offset, bool) or not isinstance(offset, int):
             raise Refused(400, "A piece of an upload needs 'upload', 8 to 64 of a-z, 0-9 and -, and 'offset'.")
@@ -110,6 +114,8 @@ class RunsApi:
 
     def end(self, call: Call) -> dict[str, Any]:
         """Unpack an upload; it is gone afterwards, whatever it was."""
+        from lib_optim.run.archive import import_run
+
         with self._guard:
             path, _ = self._uploads.pop(str(call.body.get("upload") or ""), (None, 0.0))
         if path is None:
