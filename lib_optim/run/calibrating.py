@@ -5,31 +5,24 @@ The pictures belong to no run: nothing is generated, merged or recorded, and the
 
 from __future__ import annotations
 
-import io
 import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lib_optim.plan.errors import OptimError, PlanError, RunError, ScorerError
+from lib_optim.plan.errors import OptimError, PlanError, ScorerError
 from lib_optim.plan.infotext import infotext_prompt
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.scoring.base import ImageContext
 from lib_optim.scoring.check import scorer_problems
-from lib_optim.scoring.picture_text import infotext_of
+from lib_optim.scoring.picture_text import infotext_of, opened_picture
 from lib_optim.scoring.prompts import without_markup
 from lib_optim.scoring.registry import scorer_row
 from lib_optim.scoring.worker import ScoringWorker
 
-if TYPE_CHECKING:
-    from PIL import Image
+__all__ = ["Calibrating", "Opinion", "Sample", "unfit"]
 
-__all__ = ["Calibrating", "Opinion", "Sample", "opened", "unfit"]
-
-FORMATS = ("PNG", "JPEG", "WEBP")
-MOST_PIXELS = 64_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -135,7 +128,7 @@ class Calibrating:
                 if self._stop.is_set() or (opinion.problem and not opinion.raw):
                     break  # a judge that cannot be loaded would fail on every picture
                 context = ImageContext(payload=sample.name, index=number)
-                image = opened(sample)
+                image = opened_picture(sample.name, sample.data)
                 prompt = infotext_prompt(infotext_of(image)) or sample.prompt
                 worker.submit(number, 0, image, without_markup(prompt), context)
                 worker.drain()
@@ -155,22 +148,3 @@ def unfit(spec: ScorerSpec, models_dir: Path) -> str:
         return f"{row.title} compares the images of a payload with each other, so it can't judge single pictures."
     problems = scorer_problems(spec, models_dir)
     return problems[0].sentence if problems else ""
-
-
-def opened(sample: Sample) -> Image.Image:
-    """Return the picture.
-
-    Raises:
-        RunError: It is none that can be read, or larger than `MOST_PIXELS`.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(sample.data), formats=FORMATS) as image:
-            size = image.width * image.height
-            if size <= MOST_PIXELS:
-                image.load()
-                return image.copy()
-    except Exception as error:  # Pillow raises what a broken file makes it raise: OSError, SyntaxError, struct.error
-        raise RunError(f"{sample.name} is no PNG, JPEG or WebP picture that can be read.") from error
-    raise RunError(f"{sample.name} has {size / 1e6:.0f} million pixels; judges take up to {MOST_PIXELS // 1_000_000}.")

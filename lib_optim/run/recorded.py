@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lib_optim.hosts.base import Host
@@ -23,7 +23,7 @@ from lib_optim.run.folder import RunFolder
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.store import Store
 
-__all__ = ["Recorded", "found_model", "recorded_run", "recorded_trial"]
+__all__ = ["Recorded", "found_model", "last_search", "recorded_run", "recorded_trial", "winner_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +62,7 @@ class Recorded:
 
     @property
     def _last(self) -> RunPass | None:
-        scored = {trial.pass_id for trial in self.trials if trial.state == "complete"}
-        return next((p for p in reversed(self.passes) if p.searches and p.id in scored), None)
+        return last_search(self.trials, self.passes)
 
     @property
     def best(self) -> Trial | None:
@@ -98,12 +97,24 @@ def recorded_run(host: Host, scorers_dir: Path, name: str) -> Recorded:
         raise PlanError(check.problems)
     resolved = dataclasses.replace(check.resolved, plan=plan, jobs=jobs_of(plan.payloads))
     found = Recorded(resolved, folder, trials, passes, None)
-    scored = {t.number: t for t in found.last_search if t.state == "complete" and t.value is not None}
-    best = max(scored.values(), key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
-    verified = Verdict.from_json(json.loads(verdicts[-1])).winner if verdicts else None
-    unchosen = verified if verified in scored else None if best is None else best.number
-    kept = chosen if chosen in scored else None
+    verdict = Verdict.from_json(json.loads(verdicts[-1])) if verdicts else None
+    unchosen, kept = winner_of(found.last_search, verdict, chosen)
     return dataclasses.replace(found, winner=unchosen if kept is None else kept, chosen=kept, unchosen=unchosen)
+
+
+def last_search(trials: Sequence[Trial], passes: Sequence[RunPass]) -> RunPass | None:
+    """Return the last search that has a trial with a value; None before there is one."""
+    scored = {trial.pass_id for trial in trials if trial.state == "complete"}
+    return next((p for p in reversed(passes) if p.searches and p.id in scored), None)
+
+
+def winner_of(trials: Iterable[Trial], verdict: Verdict | None, chosen: int | None) -> tuple[int | None, int | None]:
+    """Return which of the last search's `trials` wins by itself, verified or not, and the user's choice if it holds."""
+    scored = {trial.number: trial for trial in trials if trial.state == "complete" and trial.value is not None}
+    best = max(scored.values(), key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
+    verified = verdict.winner if verdict is not None else None
+    unchosen = verified if verified in scored else None if best is None else best.number
+    return unchosen, chosen if chosen in scored else None
 
 
 def recorded_trial(host: Host, scorers_dir: Path, name: str, number: int) -> tuple[Resolved, RunFolder, Trial, str]:

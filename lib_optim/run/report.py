@@ -23,12 +23,15 @@ from lib_optim.plan.run_plan import RunPlan
 from lib_optim.run.choosing import noted_choice
 from lib_optim.run.folder import RunFolder, write_atomic
 from lib_optim.run.passes import Passes, RunPass
+from lib_optim.run.recorded import last_search, winner_of
 from lib_optim.run.report_plot import score_plot
 from lib_optim.run.results import read_image
 from lib_optim.run.store import Store
 
-__all__ = ["report_html", "write_report"]
+__all__ = ["POLICY", "report_html", "write_report"]
 
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""What a browser lets the page do; for whoever serves it."""
 _TOP = 5  # trials beside the winner whose pictures are shown
 _SIDE = 384  # pixels of the longer side of a picture
 _LISTED = 200  # trials in the table
@@ -107,10 +110,9 @@ def report_html(folder: RunFolder) -> str:
             *_table(run),
         ]
     )
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)} – Optim</title><style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
     )
@@ -126,13 +128,10 @@ def _read(folder: RunFolder) -> _Record:
             images.setdefault(image.trial, []).append(image)
         verdicts, chosen = store.verdicts(), noted_choice(store)
     verdict = Verdict.from_json(json.loads(verdicts[-1])) if verdicts else None
-    run = _Record(plan, passes, trials, images, verdict, None)
-    scored = {trial.number: trial for trial in run.searched if trial.value is not None}
-    last = max((trial.pass_id for trial in scored.values()), default=0)
-    of_last = [trial for trial in scored.values() if trial.pass_id == last]
-    best = max(of_last, key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
-    named = chosen if chosen in scored else verdict.winner if verdict is not None else None
-    return dataclasses.replace(run, winner=scored.get(named, best) if named is not None else best)
+    last = last_search(trials, passes)
+    unchosen, kept = winner_of((t for t in trials if last is not None and t.pass_id == last.id), verdict, chosen)
+    winner = next((trial for trial in trials if trial.number == (unchosen if kept is None else kept)), None)
+    return _Record(plan, passes, trials, images, verdict, winner)
 
 
 def _facts(folder: RunFolder, run: _Record) -> Iterator[str]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib_optim.plan.errors import PlanError, Problem, RunError
 from lib_optim.plan.scorers import ScorerSpec
+from lib_optim.scoring.picture_text import opened_picture
 from lib_optim.ui.http import Call, Refused
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class CalibrateApi:
 
     def sample(self, call: Call) -> dict[str, Any]:
         """Take one picture; return how many there are."""
-        from lib_optim.run.calibrating import Sample, opened
+        from lib_optim.run.calibrating import Sample
 
         session, name = (str(call.body.get(field) or "")[:200] for field in ("session", "name"))
         grade, prompt = call.body.get("grade"), str(call.body.get("prompt") or "")[:10_000]
@@ -66,7 +67,7 @@ class CalibrateApi:
         if len(data) > MOST_BYTES:
             raise Refused(413, f"{name} is larger than {MOST_BYTES // 1_000_000} MB.")
         sample = Sample(name, float(grade), prompt, data)
-        opened(sample)  # one that can't be read is refused by its name
+        opened_picture(name, data)  # one that can't be read is refused by its name
         with self._guard:
             self._refuse_second()
             if session != self._session:

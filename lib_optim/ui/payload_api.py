@@ -16,7 +16,7 @@ from lib_optim.plan.errors import PlanError
 from lib_optim.plan.infotext import infotext_payload
 from lib_optim.plan.payload import Payload
 from lib_optim.run.check_payload import payload_problems
-from lib_optim.scoring.picture_text import infotext_of
+from lib_optim.scoring.picture_text import infotext_of, opened_picture
 from lib_optim.ui.http import Call, Refused
 from lib_optim.ui.payload_store import PayloadStore
 
@@ -65,12 +65,10 @@ class PayloadApi:
             PlanError: It holds no settings of a WebUI.
             RunError: It is no picture.
         """
-        from lib_optim.run.calibrating import Sample, opened
-
         name = str(call.body.get("name") or "from a picture")[:100]
         text = call.body.get("infotext")
         if not isinstance(text, str):
-            text = infotext_of(opened(Sample(name, 0.0, "", call.file())))
+            text = infotext_of(opened_picture(name, call.file()))
         can = self._host.capabilities()
         read = infotext_payload(text, name, can.samplers, can.schedulers)
         unable = [field for field in read.payload.used_fields() if field not in can.payload_fields]

@@ -75,13 +75,13 @@ class RunsApi:
 
     def report(self, call: Call) -> HTMLResponse:
         """Return the report of a run as it stands."""
-        from lib_optim.run.report import report_html
+        from lib_optim.run.report import POLICY, report_html
 
         page = report_html(RunFolder.open(self._manager.outputs, call.path["folder"]))
         # The page says the same of itself; a header holds whatever a page may say.
         headers = {
             "Cache-Control": "no-store",
-            "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox",
+            "Content-Security-Policy": f"{POLICY}; sandbox",
             "X-Content-Type-Options": "nosniff",
         }
         return HTMLResponse(page, headers=headers)

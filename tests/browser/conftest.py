@@ -115,3 +115,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def lose_first_answer(page: Page, name: str) -> list[str]:
+    """Have the first answer of the route `name` lost on its way back; the id of its request comes into the list."""
+    lost: list[str] = []
+
+    def lose(route: Any) -> None:
+        if lost:
+            route.continue_()
+            return
+        route.fetch()
+        lost.append(route.request.post_data_json["request"])
+        route.abort("internetdisconnected")
+
+    page.route(f"**/optim/api/{name}", lose)
+    return lost

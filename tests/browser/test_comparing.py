@@ -14,7 +14,7 @@ from lib_optim.plan.run_plan import Budget, RunPlan, SamplerSpec
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.run.store import Store
 from lib_optim.ui.standalone import open_page
-from tests.browser.conftest import NewPage, free_port
+from tests.browser.conftest import NewPage, free_port, lose_first_answer
 from tests.browser.test_tab import STATE, open_fold
 from tests.rig import Rig, payload
 
@@ -190,18 +190,9 @@ def test_offline_answers_come_later_and_count_once(rig: Rig, server: str, new_pa
     page.wait_for_function(SENT)
     asked(page)
     assert len(said(rig)) == 1
-    lost = []
-
-    def lose(route: Any) -> None:
-        if lost:
-            route.continue_()
-            return
-        route.fetch()
-        lost.append(route.request.post_data_json["request"])
-        route.abort("internetdisconnected")
-
-    page.route("**/optim/api/compare", lose)
-    page.keyboard.press("1")
+    lost = lose_first_answer(page, "compare")
+    with page.expect_request("**/optim/api/compare"):
+        page.keyboard.press("1")
     page.wait_for_function(SENT)
     assert lost
     assert [c.request for c in said(rig)][1:] == lost

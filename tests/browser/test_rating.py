@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lib_optim.ui.standalone import open_page
-from tests.browser.conftest import NewPage, free_port
+from tests.browser.conftest import NewPage, free_port, lose_first_answer
 from tests.browser.test_tab import STATE, open_fold, start
 from tests.ui.fake import FakeManager
 
@@ -280,18 +280,9 @@ def test_what_is_said_offline_is_sent_later_in_order_and_counts_once(
     assert len(fake.requests) == 3
 
     # An answer that is lost on the way: the program has the rating, the page sends it again.
-    lost = []
-
-    def lose(route: Any) -> None:
-        if lost:
-            route.continue_()
-            return
-        route.fetch()
-        lost.append(route.request.post_data_json["request"])
-        route.abort("internetdisconnected")
-
-    page.route("**/optim/api/score", lose)
-    page.keyboard.press("6")
+    lost = lose_first_answer(page, "score")
+    with page.expect_request("**/optim/api/score"):
+        page.keyboard.press("6")
     sent(page)
     assert lost
     assert fake.repeats == 1

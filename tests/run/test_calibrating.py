@@ -12,7 +12,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from lib_optim.plan.errors import RunError
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
-from lib_optim.run.calibrating import Calibrating, Sample, opened
+from lib_optim.run.calibrating import Calibrating, Sample
+from lib_optim.scoring.picture_text import opened_picture
 from lib_optim.scoring.user_scorers import load_user_scorers
 
 WORDS = '''"""Words.
@@ -125,10 +126,10 @@ def test_a_judge_that_cannot_be_tried_says_why(spec: ScorerSpec, words: str, tmp
 @pytest.mark.parametrize("broken", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + bytes(50), data(picture(1))[:700]])
 def test_what_is_no_picture_is_refused_by_its_name(broken: bytes) -> None:
     with pytest.raises(RunError, match=r"odd\.png is no PNG, JPEG or WebP"):
-        opened(Sample("odd.png", 1, "", broken))
+        opened_picture("odd.png", broken)
 
 
 def test_a_picture_too_large_for_the_memory_is_refused_before_it_is_decoded() -> None:
     huge = data(Image.new("1", (9000, 8000)))
     with pytest.raises(RunError, match="72 million pixels"):
-        opened(Sample("huge.png", 1, "", huge))
+        opened_picture("huge.png", huge)

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
+from lib_optim.ui.routes import mount
 from tests.ui.fake import FakeManager
 
 
@@ -27,3 +30,12 @@ def manager(tmp_path: Path) -> Iterator[FakeManager]:
     made = FakeManager(tmp_path, image_seconds=0.02)
     yield made
     made.close()
+
+
+@pytest.fixture
+def client(manager: FakeManager) -> Iterator[TestClient]:
+    """The routes alone, over the fake manager."""
+    app = FastAPI()
+    mount(app, manager)  # type: ignore[arg-type]
+    with TestClient(app) as made:
+        yield made

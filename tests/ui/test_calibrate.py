@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from lib_optim.ui.calibrate import MOST, MOST_BYTES
-from lib_optim.ui.routes import mount
 from tests.run.test_calibrating import data, picture
 from tests.ui.fake import FakeManager
 
 pytestmark = pytest.mark.ui
-
-
-@pytest.fixture
-def client(manager: FakeManager) -> Iterator[TestClient]:
-    app = FastAPI()
-    mount(app, manager)  # type: ignore[arg-type]
-    with TestClient(app) as made:
-        yield made
 
 
 def send(client: TestClient, session: str = "s", grade: Any = 2, content: bytes = b"", name: str = "a.png") -> Any:

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from lib_optim.plan.records import Trial
-from lib_optim.ui.routes import mount
 from tests.ui.fake import BLOCKS, FakeManager
 
 pytestmark = pytest.mark.ui
 
 MATTER = ("IN05_alpha", "OUT03_alpha")
-
-
-@pytest.fixture
-def client(manager: FakeManager) -> Iterator[TestClient]:
-    app = FastAPI()
-    mount(app, manager)  # type: ignore[arg-type]
-    with TestClient(app) as made:
-        yield made
 
 
 def until(condition: Callable[[], Any]) -> None:

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from PIL.PngImagePlugin import PngInfo
 from starlette.testclient import TestClient
 
 from lib_optim.plan.payload import load_payload
 from lib_optim.ui.payload_fields import FIELDS
-from lib_optim.ui.routes import mount
 from tests.run.test_calibrating import data, picture
 from tests.ui.fake import FakeManager
 
 pytestmark = pytest.mark.ui
-
-
-@pytest.fixture
-def client(manager: FakeManager) -> Iterator[TestClient]:
-    app = FastAPI()
-    mount(app, manager)  # type: ignore[arg-type]
-    with TestClient(app) as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,6 @@ from tests.ui.fake import SDXL_KEYS, FakeManager, write_checkpoint
 pytestmark = pytest.mark.ui
 
 JSON = {"content-type": "application/json"}
-
-
-@pytest.fixture
-def client(manager: FakeManager) -> Iterator[TestClient]:
-    app = FastAPI()
-    mount(app, manager)  # type: ignore[arg-type]
-    with TestClient(app) as made:
-        yield made
 
 
 def default_form(client: TestClient, **changes: Any) -> dict[str, Any]:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from lib_optim.run.folder import RunFolder
-from lib_optim.ui.routes import mount
 from lib_optim.ui.runs_api import PIECE
 from tests.run.test_archive import packed, run  # noqa: F401 (a fixture)
 from tests.ui.fake import FakeManager
@@ -25,14 +22,6 @@ pytestmark = pytest.mark.ui
 @pytest.fixture
 def outputs(manager: FakeManager) -> Path:
     return manager.host.paths().outputs
-
-
-@pytest.fixture
-def client(manager: FakeManager) -> Iterator[TestClient]:
-    app = FastAPI()
-    mount(app, manager)  # type: ignore[arg-type]
-    with TestClient(app) as made:
-        yield made
 
 
 def send(client: TestClient, data: bytes, size: int = 700, upload: str = "upload-1") -> Any:

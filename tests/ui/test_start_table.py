@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from lib_optim.plan.records import Trial
 from lib_optim.run.folder import RunFolder
 from lib_optim.run.results import TrialTable
-from lib_optim.ui.routes import mount
 from tests.plan.test_start_tables import mbw
 from tests.ui.fake import FakeManager
 
 pytestmark = pytest.mark.ui
-
-
-@pytest.fixture
-def client(manager: FakeManager) -> Iterator[TestClient]:
-    app = FastAPI()
-    mount(app, manager)  # type: ignore[arg-type]
-    with TestClient(app) as made:
-        yield made
 
 
 def ask(client: TestClient, **body: Any) -> dict[str, Any]:

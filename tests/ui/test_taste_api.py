@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from lib_optim.run.folder import RunFolder
-from lib_optim.ui.routes import mount
 from tests.ui.fake import FakeManager
 from tests.ui.rated import rate_folder
 from tests.ui.test_routes import default_form, start, until
 
 pytestmark = pytest.mark.ui
-
-
-@pytest.fixture
-def client(manager: FakeManager) -> Iterator[TestClient]:
-    app = FastAPI()
-    mount(app, manager)  # type: ignore[arg-type]
-    with TestClient(app) as made:
-        yield made
 
 
 def rated(client: TestClient, manager: FakeManager, images: int, left: int = 0, name: str = "mine") -> str:

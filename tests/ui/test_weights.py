@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from starlette.testclient import TestClient
@@ -19,21 +17,12 @@ from lib_optim.plan.blocks import block_map
 from lib_optim.plan.run_plan import SaveSpec
 from lib_optim.plan.weight_names import main_blocks
 from lib_optim.plan.weight_strings import parse_weights
-from lib_optim.ui.routes import mount
 from lib_optim.ui.weights import lines_around, lines_fixed
 from tests.ui.fake import FakeManager
 
 pytestmark = pytest.mark.ui
 
 SD1 = block_map("sd1")
-
-
-@pytest.fixture
-def client(manager: FakeManager) -> Iterator[TestClient]:
-    app = FastAPI()
-    mount(app, manager)  # type: ignore[arg-type]
-    with TestClient(app) as made:
-        yield made
 
 
 def ask(client: TestClient, **body: Any) -> dict[str, Any]:
