@@ -73,9 +73,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command="tab", port=DEFAULT_PORT, no_browser=False)
     commands = parser.add_subparsers(metavar="command")
     tab = commands.add_parser("tab", help="open the tab (the default)")
-    for target in (parser, tab):
-        target.add_argument("--port", type=int, default=DEFAULT_PORT, help="on 127.0.0.1")
-        target.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    for target in (
+        parser,
+        tab,
+    ):  # defaults of a command would undo what stands before its name
+        target.add_argument("--port", type=int, default=argparse.SUPPRESS, help="on 127.0.0.1")
+        target.add_argument(
+            "--no-browser", action="store_true", default=argparse.SUPPRESS, help="do not open a browser"
+        )
     tab.set_defaults(command="tab")
     run = commands.add_parser("run", help="run a plan without a browser")
     run.add_argument("plan", type=Path, help="plan.json")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lib_optim.__main__ import DEFAULT_PORT, _parser
 from lib_optim.plan.run_plan import Budget
 from lib_optim.plan.scorers import ScorerSpec
 from tests.rig import Rig
@@ -156,3 +157,13 @@ def test_wrong_input_is_a_sentence_and_a_status(bench: Rig, arguments: list[str]
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert list(bench.host.paths().outputs.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", [("--port", "7890", "--no-browser", "tab"), ("tab", "--port", "7890", "--no-browser")]
+)
+def test_options_of_the_tab_count_before_and_after_its_name(words: tuple[str, ...]) -> None:
+    options = _parser().parse_args(words)
+    assert (options.port, options.no_browser, options.command) == (7890, True, "tab")
+    plain = _parser().parse_args(["tab"])
+    assert (plain.port, plain.no_browser) == (DEFAULT_PORT, False)
