@@ -160,6 +160,7 @@
     const saved = el('div', { class: 'optim-stack', id: 'optim_saved' });
     const errors = el('div', { class: 'optim-stack', id: 'optim_errors' });
     const logCard = el('section', { class: 'optim-card', hidden: true }, saved, errors);
+    const runLog = optim.logCard();
     const selftest = optim.parts.selftest(attempt);
     const legend = el('div', { class: 'optim-legend' },
       ...[['optim-key-preset', 'preset'], ['optim-key-trial', 'proposed'], ['optim-key-best', 'best so far'], ['optim-key-failed', 'failed']]
@@ -198,7 +199,7 @@
         poller.now();
       }),
     });
-    const live = el('div', { class: 'optim-live' }, pareto.node, plotCard, verdict.node, importance.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard);
+    const live = el('div', { class: 'optim-live' }, pareto.node, plotCard, verdict.node, importance.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard, runLog.node);
     const right = el('div', { class: 'optim-right' }, welcome, live);
     form.node.append(selftest.node);
     live.hidden = welcome.hidden = true; // until the program says which of them it is to be
@@ -272,6 +273,7 @@
       taste.draw(snapshot.run.ratings.length > 0, { folder, canAskLess: active && snapshot.run.can_ask_less, asksLess: Boolean(snapshot.run.asks_less), offline: store.offline });
       optim.setClass(root, 'optim-blind', blind());
       drawLog(snapshot);
+      runLog.draw(folder, active);
       if (viewer) viewer.draw();
     };
     let drawnLog = '';

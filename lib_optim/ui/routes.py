@@ -13,7 +13,7 @@
     POST /optim/api/guide                see `lib_optim.ui.guide_view`
     GET  /optim/api/importance | POST freeze | fork   see `lib_optim.ui.insight`
     POST /optim/api/run_rename | run_trash | run_import | run_import_end   see `lib_optim.ui.runs_api`
-    GET  /optim/api/run_export/{folder} | run_report/{folder}
+    GET  /optim/api/run_export/{folder} | run_report/{folder} | run_log/{folder}
     POST /optim/api/payload | payload_delete | payload_read   see `lib_optim.ui.payload_api`
     POST /optim/api/calibrate_sample | calibrate | calibrate_stop, GET calibrate   see `lib_optim.ui.calibrate`
     GET  /optim/api/taste | POST taste | taste_save; GET ratings   see `lib_optim.ui.taste_api`
@@ -124,6 +124,7 @@ class _Api:
             ("POST", "/optim/api/run_trash", self._runs.trash),
             ("GET", "/optim/api/run_export/{folder}", self._runs.export),
             ("GET", "/optim/api/run_report/{folder}", self._runs.report),
+            ("GET", "/optim/api/run_log/{folder}", self._runs.log),
             ("POST", _IMPORT, self._runs.piece),
             ("POST", "/optim/api/run_import_end", self._runs.end),
             ("POST", "/optim/api/payload", self._payload.save),

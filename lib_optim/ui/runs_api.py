@@ -4,6 +4,7 @@ POST /optim/api/run_rename {folder, name}
 POST /optim/api/run_trash {folder}               into the trash folder beside the runs
 GET  /optim/api/run_export/{folder}?images=0     the run as a zip file
 GET  /optim/api/run_report/{folder}              the run as a web page of its own
+GET  /optim/api/run_log/{folder}                 the end of its log: {entries: [{time, level, source, text, more}]}
 POST /optim/api/run_import {upload, offset, data}   a piece of a zip file, in base64; pieces come in order
 POST /optim/api/run_import_end {upload, name}    unpack it; the answer names the run
 """
@@ -85,6 +86,13 @@ class RunsApi:
             "X-Content-Type-Options": "nosniff",
         }
         return HTMLResponse(page, headers=headers)
+
+    def log(self, call: Call) -> dict[str, Any]:
+        """Return the end of the log of a run."""
+        from lib_optim.run.log_tail import log_tail
+
+        folder = RunFolder.open(self._manager.outputs, call.path["folder"])
+        return {"entries": [entry.to_json() for entry in log_tail(folder.log)]}
 
     def piece(self, call: Call) -> dict[str, Any]:
         """Take a piece of an upload; return how many bytes there are."""

@@ -78,3 +78,15 @@ def test_a_run_is_renamed_and_put_away(client: TestClient, run: RunFolder, outpu
     assert client.get("/optim/api/runs").json()["runs"] == []
     for command in ("run_trash", "run_rename"):
         assert client.post(f"/optim/api/{command}", json={"folder": "../models", "name": "x"}).status_code == 400
+
+
+def test_the_log_of_a_run(client: TestClient, run: RunFolder) -> None:
+    run.log.unlink(missing_ok=True)
+    assert client.get(f"/optim/api/run_log/{run.name}").json() == {"entries": []}
+    run.log.write_text("2026-01-31 12:00:00,1 INFO lib_optim.run: Hello\n", encoding="utf-8")
+    [entry] = client.get(f"/optim/api/run_log/{run.name}").json()["entries"]
+    assert entry == {
+        "time": "2026-01-31 12:00:00", "level": "INFO", "source": "lib_optim.run", "text": "Hello", "more": "",
+    }  # fmt: skip
+    assert client.get("/optim/api/run_log/..%2F..").status_code in (400, 404)
+    assert client.get("/optim/api/run_log/no-such").status_code == 400
