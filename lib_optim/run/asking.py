@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Asking:
-    """The switch, which the run remembers, and what follows from it. Used under the guard of the score book.
+    """The switch, which the run remembers, and what follows from it. Used under the guard of the score sheet.
 
     Args:
         store: Where the switch is recorded; before it was ever turned, the option ``ask`` of the judge holds.

@@ -57,9 +57,9 @@ class Objectives:
         axes: Mapping[str, float] = {}
         watched: Mapping[str, float] = {}
         if trial.state == "complete":
-            watched = self._book.opinions(trial.number)
+            watched = self._book.worth.opinions(trial.number)
             try:
-                axes = self._book.axes(trial.number)
+                axes = self._book.worth.axes(trial.number)
             except ScorerError as error:  # it is on no front then
                 _log.warning("Trial %d: %s", trial.number, error)
         same = (dict(trial.axes), dict(trial.watched)) == (axes, watched)

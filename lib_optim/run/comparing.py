@@ -44,7 +44,7 @@ class Answer:
 
 
 class Comparing:
-    """Used under the guard of the score book.
+    """Used under the guard of the score sheet.
 
     Args:
         store: The record.

@@ -22,7 +22,7 @@ _TELLING = ("better", "tie")
 
 
 class Comparisons:
-    """All comparisons of a run. Used under the guard of the score book.
+    """All comparisons of a run. Used under the guard of the score sheet.
 
     Of several answers about the same images the last one stands; one that was undone does not. What was said stays in
     the record all the same.

@@ -16,6 +16,7 @@ from lib_optim.run.check import Resolved
 from lib_optim.run.control import Control
 from lib_optim.run.device import DeviceMemory
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.hearing import Hearing
 from lib_optim.run.history import History
 from lib_optim.run.hosting import HostHold
 from lib_optim.run.passes import Passes
@@ -63,6 +64,7 @@ class RunContext:
         self.book = ScoreBook(self.passes, store, view, self.control, scorers_dir)
         self.team = Team(resolved.plan.shared, store, self._away) if resolved.plan.shared.url else None
         self.history = History(resolved, folder, store, view, self.book, self.passes, self.recipe, self.team)
+        self.hearing = Hearing(self.history, self.book, store)
         self.trials_since_start = 0
         self.merging = threading.Lock()  # the merger holds the values of one trial at a time
         self.memory = DeviceMemory(host)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from lib_optim.plan.payload import same_picture
 from lib_optim.plan.records import ImageRecord, Score, Trial
 from lib_optim.plan.scorers import ScorerSpec, by_hand
 from lib_optim.run.guarding import GUARD
 from lib_optim.run.passes import RunPass
+from lib_optim.run.trials import Trials
 from lib_optim.run.wanted import rating_keys
 from lib_optim.scoring.prompts import scoring_text
 from lib_optim.scoring.registry import scorer_row
@@ -65,10 +66,10 @@ def entered(
     return again, taken, kept
 
 
-def untried_start(run_pass: RunPass, trials: Mapping[int, Trial]) -> Trial | None:
-    """Return the trial (of `trials`, by number) that a later pass starts from, unless its merge is in it already."""
+def untried_start(run_pass: RunPass, trials: Trials) -> Trial | None:
+    """Return the trial (of `trials`) that a later pass starts from, unless its merge is in it already."""
     start = None if run_pass.record.start is None else trials[run_pass.record.start]
-    if start is None or any(t.values == start.values for t in trials.values() if t.pass_id == run_pass.id):
+    if start is None or any(t.values == start.values for t in trials.of(run_pass)):
         return None
     return start
 

@@ -40,7 +40,7 @@ _WORDS = {
 
 
 class Guards:
-    """What the guards of a run saw. Used under the guard of the score book, but for `look`'s pixels.
+    """What the guards of a run saw. Used under the guard of the score sheet, but for `look`'s pixels.
 
     Args:
         store: Where it is recorded.

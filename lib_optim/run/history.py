@@ -11,28 +11,28 @@ from collections.abc import Callable, Mapping, Sequence
 from lib_optim.merging.merger import Recipe
 from lib_optim.plan.bounds import Value
 from lib_optim.plan.errors import RunError
-from lib_optim.plan.freeze import refuse_to_freeze
-from lib_optim.plan.passes import changed_pass, free_names, free_space, frozen_pass, pass_seed
+from lib_optim.plan.passes import changed_pass, free_names, free_space, pass_seed
 from lib_optim.plan.records import Trial, TrialState, Verdict
-from lib_optim.plan.run_plan import Budget, RunPlan
+from lib_optim.plan.run_plan import RunPlan
 from lib_optim.run.ahead import SAMPLERS, assumed, room
 from lib_optim.run.check import Resolved
 from lib_optim.run.choosing import Objectives
-from lib_optim.run.comparing import Answer
-from lib_optim.run.entering import entered, entrants, untried_start
+from lib_optim.run.entering import untried_start
 from lib_optim.run.files import RunFiles
 from lib_optim.run.folder import RunFolder
-from lib_optim.run.marks import ALL_LEFT_OUT, Mark, rejudged
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.phase import show_phase
+from lib_optim.run.revaluing import revalued
 from lib_optim.run.scores import ScoreBook
+from lib_optim.run.sharing import Sharing
 from lib_optim.run.store import Store
 from lib_optim.run.team import Team
+from lib_optim.run.trials import Trials
+from lib_optim.run.turning import freezing, take_over
 from lib_optim.run.valuing import due
 from lib_optim.run.verifying import Verification
 from lib_optim.run.view import RunView
-from lib_optim.search.shared_study import SharedTrial
-from lib_optim.search.stopping import is_rescored, left_of, rescored_origin, why_over
+from lib_optim.search.stopping import is_rescored, why_over
 from lib_optim.search.study import Search
 from lib_optim.search.verification import again_origin
 
@@ -68,7 +68,6 @@ class History:
         recipe: Callable[[Mapping[str, Value]], Recipe],
         team: Team | None = None,
     ) -> None:
-        self._team = team
         self._store, self._view, self._book = store, view, book
         self._passes, self._recipe = passes, recipe
         self._objectives = Objectives(passes, store, view, book)
@@ -76,58 +75,51 @@ class History:
         self._resolved = resolved
         self._at = passes.current  # the pass that is worked on
         self._search = self._search_of(passes.current)
-        self._files = RunFiles(resolved, folder, book.recorded, view, passes, recipe)
-        # A fork counts on where its parent stopped: a suggestion depends on its number, and none comes twice.
-        self._least = int(store.note("first_number") or 0)
-        self._guard = threading.RLock()
+        self._files = RunFiles(resolved, folder, book.sheet.recorded, view, passes, recipe)
+        self.guard = threading.RLock()
         self.at_work: int | None = None  # the trial that the worker takes to its end; others may end by a click
         self._opened = False
-        self._trials = {trial.number: trial for trial in store.trials()}
+        self._trials = Trials(store, view, book, self._objectives.valued)
+        self._sharing: Sharing | None = None
+        if team is not None:
+            self._sharing = Sharing(team, self, self._trials, store, lambda values: recipe(values).digest)
 
     def show(self) -> None:
         """Give everything recorded to the page."""
-        with self._guard:
+        with self.guard:
             if self._resolved.space.curves or self._resolved.space.ways:
                 self._view.set_drawn(self._resolved.space.drawn)
             for run_pass in self._passes.all:
                 self._view.put_pass(run_pass)
-            for trial in self._ordered():
-                self._load(trial)
+            for trial in self._trials.all:
+                self._trials.load(trial)
             self._objectives.show()
-            self._book.show_calibration(self._passes.current)
+            self._book.worth.show_calibration(self._passes.current)
             self._show_phase()
-
-    def _load(self, trial: Trial) -> Trial:
-        """Take over a recorded trial, and its images and scores; return it with its values on the axes."""
-        self._book.begin(trial)
-        self._book.load(trial.number)
-        self._trials[trial.number] = trial = self._objectives.valued(trial)
-        self._view.put_trial(trial)
-        return trial
 
     def open(self) -> None:
         """Take up the record: the study and the files are made from it anew. The recipes must be readable."""
-        with self._guard:
-            for trial in self._ordered():
+        with self.guard:
+            for trial in self._trials.all:
                 # A kill between a human score and the trial's new value leaves the score recorded and the value old.
-                self._revalue(trial)
+                self.revalue(trial)
                 self._tell(self._trials[trial.number])
             self._calibrate()
-            self._book.update_waiting()
+            self._book.human.update_waiting()
             self._opened = True
-            self._verification.conclude(self._ordered())
+            self._verification.conclude(self._trials.all)
             self._write_files(None)
 
     def rest(self) -> None:
         """Show the run as it ended: at its verification, if it came to that."""
-        with self._guard:
+        with self.guard:
             self._at = self._passes.verification or self._at
             self._show_phase()
 
     @property
     def verdict(self) -> Verdict | None:
         """What the verification of the current search has shown; None before its end."""
-        with self._guard:
+        with self.guard:
             return self._verification.verdict
 
     @property
@@ -137,9 +129,9 @@ class History:
 
     def why_over(self) -> str:
         """Return why no further trial shall begin, one sentence, or an empty string."""
-        with self._guard:
+        with self.guard:
             current = self._passes.current
-            trials = self._of(current)
+            trials = self._trials.of(current)
             if self._passes.waiting is not None:
                 under_way = any(trial.state in _UNFINISHED for trial in trials)
                 return "" if under_way else "Another pass begins."
@@ -147,7 +139,7 @@ class History:
             images = sum(image.trial in ended and not image.skipped for image in self._store.images())
             images += 0 if self._passes.more else self._passes.verification_images
             budget = current.record.budget
-            if self._book.provisional(current):  # the target is one of the scale to come
+            if self._book.worth.provisional(current):  # the target is one of the scale to come
                 budget = dataclasses.replace(budget, target=None)
             return why_over(budget, trials, images, len(current.jobs))
 
@@ -156,75 +148,51 @@ class History:
 
         None in a shared study whose last trials others are making: ask again. `stopped` ends waiting for others.
         """
-        with self._guard:
+        with self.guard:
             self._at = current = self._passes.current
-            unfinished = [trial for trial in self._of(current) if trial.state in _UNFINISHED]
+            unfinished = [trial for trial in self._trials.of(current) if trial.state in _UNFINISHED]
             resting = self.resting()
             pressing = [trial for trial in unfinished if trial not in resting]
             if pressing or (unfinished and not self.goes_ahead):
                 self._show_phase()
                 return (pressing or unfinished)[0]
-            for trial in assumed(resting, self._of(current)):
+            for trial in assumed(resting, self._trials.of(current)):
                 self._search.add(trial)
-            if self._team is not None:
-                return self._shared_trial(self._team, current, stopped)
+            if self._sharing is not None:
+                return self._sharing.next_trial(current, self._search, stopped)
             start = untried_start(current, self._trials)
             if start is not None:
                 return self._begin(start.values, f"best: {start.number}", current)
             started = time.perf_counter()
             # Trials of verifications do not count: they must not change what the search proposes.
-            again = sum(not self._passes.of(trial).searches for trial in self._trials.values())
-            suggestion = self._search.suggest(self._number() - again)
+            again = sum(not self._passes.of(trial).searches for trial in self._trials.all)
+            suggestion = self._search.suggest(self._trials.next_number - again)
             seconds = time.perf_counter() - started
-            _log.info("Trial %d: %s, suggested in %.3f s", self._number(), suggestion.origin, seconds)
+            _log.info("Trial %d: %s, suggested in %.3f s", self._trials.next_number, suggestion.origin, seconds)
             values = {**current.record.fixed, **suggestion.values}
             ordered = {p.name: values[p.name] for p in self._resolved.space.parameters}
             return self._begin(ordered, suggestion.origin, current)
 
     def resting(self) -> list[Trial]:
         """Return the trials of the search that are made and judged, and wait for a person only."""
-        with self._guard:
-            waiting = [trial for trial in self._of(self._passes.current) if trial.state == "waiting"]
-            return [t for t in waiting if self._book.whole(t.number) and self._book.waiting(t.number)]
+        with self.guard:
+            waiting = [trial for trial in self._trials.of(self._passes.current) if trial.state == "waiting"]
+            return [t for t in waiting if self._book.whole(t.number) and self._book.human.waiting(t.number)]
 
     @property
     def goes_ahead(self) -> bool:
         """Whether the next trial may be made while these wait."""
-        with self._guard:
+        with self.guard:
             resting, current = self.resting(), self._passes.current
-            if not 0 < len(resting) <= self._resolved.plan.ahead or self._passes.waiting is not None or self._team:
+            if not 0 < len(resting) <= self._resolved.plan.ahead or self._passes.waiting is not None or self._sharing:
                 return False
             known = self._search.knows_next(resting) or self._search.sampler in SAMPLERS
-            trials, budget, images = self._of(current), current.record.budget, 0
+            trials, budget, images = self._trials.of(current), current.record.budget, 0
             if budget.images:  # asked while a person rates: nothing is counted in vain
                 made = {trial.number for trial in trials if not is_rescored(trial)}
                 images = sum(image.trial in made and not image.skipped for image in self._store.images())
                 images += 0 if self._passes.more else self._passes.verification_images
             return known and room(budget, trials, len(resting), images, len(current.jobs))
-
-    def hand_over(self, on: bool) -> None:
-        """Leave the images that are not rated to the automatic judges, or take them back.
-
-        Raises:
-            RunError: There is no automatic judge.
-        """
-        with self._guard:
-            waiting = self.resting()
-            self._book.hand_over(on)
-            for trial in waiting:
-                self._heard(trial.number)
-
-    def ask_less(self, on: bool) -> None:
-        """Ask only about images that the learned taste is uncertain of or finds promising, or about all.
-
-        Raises:
-            RunError: See `ScoreBook.ask_less`.
-        """
-        with self._guard:
-            waiting = self.resting()
-            self._book.ask_less(on)
-            for trial in waiting:
-                self._heard(trial.number)
 
     def join(self, plan: RunPlan) -> None:
         """Take part in the shared study, if there is one.
@@ -232,57 +200,9 @@ class History:
         Raises:
             StoreError: It cannot be reached, or is about something else.
         """
-        team = self._team
-        if team is None:
-            return
-        with self._guard:
-            ended = [(t, self._store.scores(t.number)) for t in self._ordered() if t.state in _ENDED]
-            team.join(plan, ended)
-            for trial in self._of(self._passes.current):
-                if trial.state in _UNFINISHED and not team.holds(trial.number):
-                    self._take_back(trial)
-            self._arrive(team)
-
-    def _shared_trial(self, team: Team, current: RunPass, stopped: Callable[[], bool]) -> Trial | None:
-        self._arrive(team)
-        again = team.waiting()
-        if again is not None:
-            values, origin = again.content["values"], str(again.content["origin"])
-            return self._tried_by_us(team, again, values, origin, current)
-        done = sum(trial.state == "complete" for trial in self._of(current))
-        if done + team.under_way() >= current.record.budget.trials:
-            return None
-        new, others = team.begin(stopped)
-        self._arrive(team)
-        for trial in others:
-            self._search.add(trial)
-        suggestion = self._search.suggest(new.number)
-        return self._tried_by_us(team, new, suggestion.values, suggestion.origin, current)
-
-    def _tried_by_us(
-        self, team: Team, shared: SharedTrial, values: Mapping[str, Value], origin: str, current: RunPass
-    ) -> Trial:
-        digest = self._recipe(values).digest
-        trial = Trial(shared.number, "running", values, origin, digest, started=time.time(), pass_id=current.id)
-        self.put(trial)
-        team.describe(shared.id, trial)
-        return trial
-
-    def _arrive(self, team: Team) -> None:
-        """Record what other workers have ended; their images stay with them."""
-        current = self._passes.current
-        for arrival in team.arrivals(lambda number: number in self._trials, current.id):
-            self._store.put_entered(arrival.trial, (), arrival.scores)
-            self._load(arrival.trial)
-            self._revalue(arrival.trial)  # its worker may not have known our calibration yet
-            self._take(self._trials[arrival.trial.number])
-
-    def _take_back(self, trial: Trial) -> None:
-        """Another worker has this trial, because this one was away too long."""
-        reason = "This worker was away too long, so another one of the shared study took the trial over."
-        taken = dataclasses.replace(trial, state="skipped", reason=reason, value=None, finished=time.time())
-        self.put(taken)
-        self._take(taken)
+        with self.guard:
+            if self._sharing is not None:
+                self._sharing.join(plan, self._passes.current)
 
     @property
     def more_passes(self) -> bool:
@@ -292,7 +212,7 @@ class History:
     def next_pass(self) -> None:
         """Begin the next pass from the best so far: its parameters fixed where they are not free, earlier trials
         taken over where their images are those that it asks for. May be cut off at any point and called again."""
-        with self._guard:
+        with self.guard:
             coming = self._passes.next()
             if coming is None:
                 return
@@ -304,34 +224,23 @@ class History:
                 fixed = {name: best.values[name] for name in names if name not in free}
                 coming = self._passes.prepare(coming, best.number, fixed)
             self._view.put_pass(coming)
-            self._enter_earlier(coming)
+            for trial in take_over(coming, self._passes, self._trials, self._store):
+                self._trials.load(trial)
             coming = self._passes.begin(coming)
             _log.info("Pass %d begins at trial %s; fixed: %s", coming.number, coming.record.start, coming.record.fixed)
             self._view.put_pass(coming)
             self._search = self._search_of(coming)
             self._files.renew()
-            for trial in self._ordered():
+            for trial in self._trials.all:
                 self._tell(trial)
             self._calibrate()
-            self._book.show_calibration(coming)
+            self._book.worth.show_calibration(coming)
             self._at = coming
             self._show_phase()
 
-    def _enter_earlier(self, coming: RunPass) -> None:
-        have = {trial.origin for trial in self._of(coming)}
-        earlier = [t for t in self._ordered() if self._passes.of(t).searches and t.pass_id != coming.id]
-        for trial in entrants(earlier, coming):
-            if rescored_origin(trial.number) in have:
-                continue
-            images, scores = self._store.images(trial.number), self._store.scores(trial.number)
-            taken = entered(trial, self._number(), self._passes.of(trial), coming, images, scores)
-            if taken is not None:
-                self._store.put_entered(*taken)
-                self._load(taken[0])
-
     def change(self, plan: RunPlan) -> RunPass:
         """Have the rest of the run go on as `plan` says, whose seeds are not drawn, after the trial under way."""
-        with self._guard:
+        with self.guard:
             waiting = self._passes.change(changed_pass(plan, self._passes.current.record))
             self._view.put_pass(waiting)
             return waiting
@@ -343,32 +252,18 @@ class History:
             RunError: No trial is scored, or none is left in the budget.
             PlanError: Not these parameters.
         """
-        with self._guard:
+        with self.guard:
             if self._view.best is None:
                 raise RunError("No trial of this run is scored, so there are no values to freeze anything at.")
-            now, coming = self._passes.current, self._passes.waiting
-            searched = [p.name for p in self._resolved.space.parameters if p.name not in now.record.fixed]
-            left: Budget | None
-            if coming is None:
-                trials = self._of(now)
-                made = sum(not is_rescored(trial) for trial in trials)
-                left = left_of(now.record.budget, trials, made * len(now.jobs))
-            else:  # what was asked for before holds too
-                names = [*names, *(name for name in searched if name not in free_names(coming.record.free, searched))]
-                left, now = coming.record.budget, coming
-            refuse_to_freeze(searched, names)
-            if left is None:
-                raise RunError(
-                    "The budget ends with the trial under way; freeze when the run has ended, which starts a new one."
-                )
-            waiting = self._passes.change(frozen_pass(now.record, [n for n in searched if n not in names], left))
+            parameters = [p.name for p in self._resolved.space.parameters]
+            waiting = self._passes.change(freezing(names, parameters, self._passes, self._trials))
             self._view.put_pass(waiting)
             return waiting
 
     def next_finalist(self) -> Trial | None:
         """Return the trial that makes the next of the best again, already recorded; None once all are verified."""
-        with self._guard:
-            pending = self._verification.pending(self._ordered())
+        with self.guard:
+            pending = self._verification.pending(self._trials.all)
             if pending is None:
                 return None
             finalist, again = pending
@@ -381,25 +276,13 @@ class History:
 
     def _begin(self, values: Mapping[str, Value], origin: str, run_pass: RunPass) -> Trial:
         digest = self._recipe(values).digest
-        number = self._number() if self._team is None else self._team.number()
+        number = self._trials.next_number if self._sharing is None else self._sharing.number()
         return self.put(Trial(number, "running", values, origin, digest, started=time.time(), pass_id=run_pass.id))
-
-    def _number(self) -> int:
-        return max(max(self._trials, default=-1) + 1, self._least)
-
-    def _ordered(self) -> list[Trial]:
-        return [trial for _, trial in sorted(self._trials.items())]
-
-    def _of(self, run_pass: RunPass) -> list[Trial]:
-        return [trial for trial in self._ordered() if trial.pass_id == run_pass.id]
 
     def put(self, trial: Trial) -> Trial:
         """Record a trial that goes on."""
-        with self._guard:
-            self._store.put_trial(trial)
-            self._trials[trial.number] = trial
-            self._view.put_trial(trial)
-            self._book.begin(trial)
+        with self.guard:
+            self._trials.put(trial)
             self._show_phase()
             return trial
 
@@ -409,19 +292,19 @@ class History:
         Raises:
             ScorerError: An automatic score is missing, or nothing was scored.
         """
-        with self._guard:
+        with self.guard:
             book, number = self._book, trial.number
-            if book.waiting(number) or book.broken(number) or not book.counting(number):
+            if book.human.waiting(number) or book.sheet.broken(number) or not book.sheet.counting(number):
                 return False
-            self._book.leave_unrated(trial.number)
-            value = self._book.value(trial.number)
+            self._book.human.leave_unrated(trial.number)
+            value = self._book.worth.value(trial.number)
             ended = dataclasses.replace(trial, state="complete", value=value, finished=time.time())
             self._end(self._objectives.valued(ended))
             return True
 
     def end(self, number: int, state: TrialState, reason: str) -> Trial:
         """Record the end of a trial without a value."""
-        with self._guard:
+        with self.guard:
             known = self._trials[number]
             trial = dataclasses.replace(known, state=state, reason=reason, value=None, finished=time.time())
             self._end(trial)
@@ -429,49 +312,32 @@ class History:
 
     def broken(self, number: int, reason: str) -> None:
         """Record that a trial failed because of a broken image, unless the user took that back meanwhile."""
-        with self._guard:
+        with self.guard:
             self.end(number, "failed", reason)
-            self._heard(number)
+            self.heard(number)
 
-    def score(self, trial: int, image: int, value: float | None, request: str, name: str = "") -> None:
-        """Take a human score (None takes it back). A complete trial gets its new value, or waits again.
+    def heard(self, number: int) -> None:
+        """Take note that people said something of a trial's images."""
+        with self.guard:
+            if number in self._trials and self.revalue(self._trials[number]):
+                self.take(self._trials[number])
 
-        Raises:
-            RunError: See `ScoreBook.human`.
-        """
-        with self._guard:
-            if self._book.human(trial, image, value, request, name):
-                self._heard(trial)
-
-    def mark(self, trial: int, image: int, mark: Mark, on: bool, request: str) -> None:
-        """Take a mark, or take it back: a trial with a broken image fails, and comes back without the mark.
-
-        Raises:
-            RunError: See `ScoreBook.human`.
-        """
-        with self._guard:
-            if self._book.mark(trial, image, mark, on, request):
-                self._heard(trial)
-
-    def compare(self, answer: Answer | str, request: str) -> None:
-        """Take a comparison, or (the request of one) take it back: it may move the value of every trial of its pass.
-
-        Raises:
-            RunError: See `ScoreBook.compare`.
-        """
-        with self._guard:
-            pass_id = self._book.compare(answer, request)
+    def heard_of_pass(self, pass_id: int) -> None:
+        """Take note that people said something that may move the value of every trial of a pass."""
+        with self.guard:
             with self._store.together():
-                moved = [trial for trial in self._ordered() if trial.pass_id == pass_id and self._revalue(trial)]
+                moved = [trial for trial in self._trials.all if trial.pass_id == pass_id and self.revalue(trial)]
             for trial in moved:
                 self._tell(self._trials[trial.number])
             if moved:
-                self._take(self._trials[moved[0].number])
+                self.take(self._trials[moved[0].number])
 
-    def _heard(self, number: int) -> None:
-        known = self._trials.get(number)
-        if known is not None and self._revalue(known):
-            self._take(self._trials[number])
+    def revalue(self, trial: Trial) -> bool:
+        """Bring a trial in line with its calibration and what people said of its images; return whether it changed."""
+        now = revalued(trial, trial.number == self.at_work, self._passes, self._book, self._objectives)
+        if now is not None:
+            self.put(now)
+        return now is not None
 
     def choose(self, number: int | None) -> None:
         """Take the trial that the user chose among several objectives, or (None) take the choice back.
@@ -479,15 +345,15 @@ class History:
         Raises:
             RunError: See `Objectives.choose`.
         """
-        with self._guard:
-            self._objectives.choose(number, self._ordered())
+        with self.guard:
+            self._objectives.choose(number, self._trials.all)
             if self._opened:
-                self._verification.conclude(self._ordered())
+                self._verification.conclude(self._trials.all)
                 self._write_files(None)
 
     def _show_phase(self) -> None:
         """Show where the pass stands that is worked on."""
-        show_phase(self._view, self._passes, self._at, self._ordered(), self._search.starts, self._verification)
+        show_phase(self._view, self._passes, self._at, self._trials.all, self._search.starts, self._verification)
 
     def _search_of(self, run_pass: RunPass) -> Search:
         """Return a search of the parameters that a pass is free to change."""
@@ -503,71 +369,37 @@ class History:
             values = {name: value for name, value in trial.values.items() if name not in current.record.fixed}
             self._search.add(dataclasses.replace(trial, values=values))
 
-    def _revalue(self, trial: Trial) -> bool:
-        """Bring a trial in line with its calibration and what people said of its images; return whether it changed."""
-        run_pass, number = self._passes.of(trial), trial.number
-        if run_pass.manual:
-            left = trial.state == "waiting" and number != self.at_work
-            if not (trial.state == "complete" or left or rejudged(trial.reason)):
-                return False
-            now = self._judged(trial)
-        elif self._book.calibrates(run_pass) and trial.state == "complete":
-            now = dataclasses.replace(trial, value=self._book.value(number, self._book.counting(number)))
-        else:
-            return False
-        now = self._objectives.valued(now)
-        if (now.state, now.value, now.reason, now.axes) == (trial.state, trial.value, trial.reason, trial.axes):
-            return False
-        self.put(now)
-        return True
-
-    def _judged(self, trial: Trial) -> Trial:
-        book, number = self._book, trial.number
-        if broken := book.broken(number):
-            return dataclasses.replace(trial, state="failed", value=None, reason=broken)
-        if not book.whole(number):  # it was given up half-way
-            return dataclasses.replace(trial, state="running", value=None, reason="")
-        if book.waiting(number):
-            return dataclasses.replace(trial, state="waiting", value=None, reason="")
-        if not book.counting(number):
-            return dataclasses.replace(trial, state="skipped", value=None, reason=ALL_LEFT_OUT)
-        book.leave_unrated(number)
-        finished = trial.finished if trial.state == "complete" else time.time()
-        return dataclasses.replace(trial, state="complete", value=book.value(number), reason="", finished=finished)
-
     def _end(self, trial: Trial) -> None:
         self.put(trial)
-        self._take(trial)
-        if self._team is None or not self._passes.of(trial).searches:
-            return
-        if not self._team.publish(trial, self._store.scores(trial.number)):
-            self._take_back(trial)
+        self.take(trial)
+        if self._sharing is not None and self._passes.of(trial).searches:
+            self._sharing.publish(trial)
 
-    def _take(self, trial: Trial) -> None:
+    def take(self, trial: Trial) -> None:
         """Let everybody know of a trial that ended, or of its new value."""
         self._tell(trial)
         again = self._calibrate()
-        self._book.update_waiting()
-        self._verification.conclude(self._ordered())
+        self._book.human.update_waiting()
+        self._verification.conclude(self._trials.all)
         self._write_files(None if again else trial.number)
 
     def _calibrate(self) -> bool:
         """Freeze what the judges of the search are measured by, if it is time, and make all values anew."""
         current = self._passes.current
-        if not self._book.provisional(current):
+        if not self._book.worth.provisional(current):
             return False
-        ours, most = self._of(current), current.record.budget.trials
-        first = due(ours, self._search.starts, most, alone=self._team is None)
-        if not first and not self._book.inherits(current):
+        ours, most = self._trials.of(current), current.record.budget.trials
+        first = due(ours, self._search.starts, most, alone=self._sharing is None)
+        if not first and not self._book.worth.inherits(current):
             return False
-        self._book.calibrate(current, [trial.number for trial in first])
+        self._book.worth.calibrate(current, [trial.number for trial in first])
         _log.info("Calibrated on the trials %s", [trial.number for trial in first])
         for trial in ours:
-            if self._revalue(trial):
+            if self.revalue(trial):
                 self._tell(self._trials[trial.number])
-        self._book.show_calibration(current)
+        self._book.worth.show_calibration(current)
         return True
 
     def _write_files(self, changed: int | None) -> None:
-        ended = {trial.number: trial for trial in self._ordered() if trial.state in _ENDED}
+        ended = {trial.number: trial for trial in self._trials.all if trial.state in _ENDED}
         self._files.update(ended, changed)

@@ -23,7 +23,7 @@ from lib_optim.run.comparing import Answer
 from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder, list_runs
 from lib_optim.run.fork import Taken, take_over
-from lib_optim.run.history import History
+from lib_optim.run.hearing import Hearing
 from lib_optim.run.marks import Mark
 from lib_optim.run.passes import RunPass
 from lib_optim.run.prompts import with_prompts
@@ -237,13 +237,13 @@ class RunManager:
             RunError: No run is open or another one is going on, it takes no human scores, or there is no such image.
             OptimError: An ended run cannot be opened.
         """
-        with self._judged(folder) as history:
-            history.score(trial, image, value, request, name)
+        with self._judged(folder) as hearing:
+            hearing.score(trial, image, value, request, name)
 
     def mark(self, trial: int, image: int, mark: Mark, on: bool, request: str, folder: str = "") -> None:
         """Record that an image is broken or left out, or is no longer; otherwise as `score`."""
-        with self._judged(folder) as history:
-            history.mark(trial, image, mark, on, request)
+        with self._judged(folder) as hearing:
+            hearing.mark(trial, image, mark, on, request)
 
     def compare(self, answer: Answer | str, request: str, folder: str = "") -> None:
         """Record which of some images is better, or (the request of such a click) take that back; as `score`.
@@ -251,7 +251,7 @@ class RunManager:
         Raises:
             RunError: No run is open or another one, or these images cannot be compared.
         """
-        self._open(folder).context.history.compare(answer, request)
+        self._open(folder).context.hearing.compare(answer, request)
 
     def hand_over(self, on: bool = True) -> None:
         """Have the automatic judges decide alone from here on, or wait for the user's ratings again.
@@ -259,7 +259,7 @@ class RunManager:
         Raises:
             RunError: No run is open, or it has no automatic judge.
         """
-        self._open("").context.history.hand_over(on)
+        self._open("").context.hearing.hand_over(on)
 
     def ask_less(self, on: bool = True) -> None:
         """Ask the user only about images that the learned taste is uncertain of or finds promising, or about all.
@@ -267,22 +267,22 @@ class RunManager:
         Raises:
             RunError: No run is open, or it is not judged by both the user and a learned taste.
         """
-        self._open("").context.history.ask_less(on)
+        self._open("").context.hearing.ask_less(on)
 
     @contextlib.contextmanager
-    def _judged(self, folder: str) -> Iterator[History]:
-        """Yield the history that takes what is said of the run `folder`."""
+    def _judged(self, folder: str) -> Iterator[Hearing]:
+        """Yield what takes what is said of the run `folder`."""
         if not folder or self._alive() is not None:
-            yield self._open(folder).context.history
+            yield self._open(folder).context.hearing
             return
         with self._guard:  # nothing starts meanwhile
             if self.active:  # it has just started
-                yield self._open(folder).context.history
+                yield self._open(folder).context.hearing
                 return
             shown = self._worker is not None and self._worker.folder.name == folder
             view = self.view if shown else RunView()
-            with ended_run(self.host, self.scorers_dir, folder, view) as history:
-                yield history
+            with ended_run(self.host, self.scorers_dir, folder, view) as hearing:
+                yield hearing
 
     def _open(self, folder: str) -> RunWorker:
         worker = self._alive()

@@ -25,7 +25,7 @@ ALL_LEFT_OUT = "The user skipped all images that count."
 
 
 class Marks:
-    """The marks of a run, by trial and image. Used under the guard of the score book.
+    """The marks of a run, by trial and image. Used under the guard of the score sheet.
 
     Args:
         store: Where they are recorded.

@@ -15,7 +15,7 @@ from lib_optim.hosts.base import Host
 from lib_optim.plan.errors import RunError
 from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder
-from lib_optim.run.history import History
+from lib_optim.run.hearing import Hearing
 from lib_optim.run.recorded import recorded_run
 from lib_optim.run.store import Store
 from lib_optim.run.view import RunView
@@ -24,8 +24,8 @@ __all__ = ["ended_run"]
 
 
 @contextlib.contextmanager
-def ended_run(host: Host, scorers_dir: Path, name: str, view: RunView) -> Iterator[History]:
-    """Yield the history of the run in folder `name`, which nobody runs.
+def ended_run(host: Host, scorers_dir: Path, name: str, view: RunView) -> Iterator[Hearing]:
+    """Yield what takes what people say of the run in folder `name`, which nobody runs.
 
     Args:
         host: Whose models the recipe of the best is written with.
@@ -53,7 +53,7 @@ def ended_run(host: Host, scorers_dir: Path, name: str, view: RunView) -> Iterat
             context.history.show()
             context.history.open()
             context.history.rest()
-            yield context.history
+            yield context.hearing
         finally:
             context.close_merger()
-            context.book.close()
+            context.book.automatic.close()

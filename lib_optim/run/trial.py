@@ -110,7 +110,7 @@ class TrialRunner:
         with contextlib.suppress(Interrupted):  # the user wanted the model back in the middle of the merge
             self._swap(turn)
             for job in self.remaining:
-                leave = self._run.control.leave_model or self._run.book.broken(self._trial.number)
+                leave = self._run.control.leave_model or self._run.book.sheet.broken(self._trial.number)
                 if leave or not self._image(job, session):
                     break
             self._verify_unchanged(turn.live, turn.digests)

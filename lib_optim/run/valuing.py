@@ -69,7 +69,7 @@ def due(trials: Iterable[Trial], starts: int, most: int, alone: bool = True) -> 
 
 
 class Values:
-    """Turns raw scores of the passes of a run into values. Used under the guard of the score book.
+    """Turns raw scores of the passes of a run into values. Used under the guard of the score sheet.
 
     Args:
         store: Where calibrations are recorded.

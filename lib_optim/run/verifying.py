@@ -81,7 +81,7 @@ class Verification:
         if not chosen or any(t.number not in again or again[t.number].state != "complete" for t in chosen):
             return None
         # An image that was skipped for one of them is left out for all: only the same images can be compared.
-        common = set.intersection(*(set(self._book.counting(again[trial.number].number)) for trial in chosen))
+        common = set.intersection(*(set(self._book.sheet.counting(again[trial.number].number)) for trial in chosen))
         if not common:
             return None
         rows = tuple(self._finalist(trial, again[trial.number], common, verification) for trial in chosen)
@@ -94,8 +94,10 @@ class Verification:
         known = {index for index in common if index < verification.known_jobs}
         search = self._passes.of(trial)
         # Of a trial that another worker made, the images stayed there; all of them counted.
-        counted = self._book.counting(trial.number) or [j.index for j in search.jobs if j.payload.score_weight > 0]
-        before, after = trial.value or 0.0, self._book.value(made.number, common)
+        counted = self._book.sheet.counting(trial.number) or [
+            j.index for j in search.jobs if j.payload.score_weight > 0
+        ]
+        before, after = trial.value or 0.0, self._book.worth.value(made.number, common)
         weights = [
             sum(run_pass.jobs[i].payload.score_weight for run_pass, i in pairs)
             for pairs in (
@@ -105,18 +107,18 @@ class Verification:
         ]
         return Finalist(
             trial.number, made.number, before, self._part(made, known), self._part(made, common - known),
-            self._book.opinions(made.number, common), together(before, weights[0], after, weights[1]),
+            self._book.worth.opinions(made.number, common), together(before, weights[0], after, weights[1]),
             dict(trial.axes), self._axes(made, known),
         )  # fmt: skip
 
     def _axes(self, made: Trial, images: set[int]) -> dict[str, float]:
         try:
-            return self._book.axes(made.number, images) if images else {}
+            return self._book.worth.axes(made.number, images) if images else {}
         except ScorerError:
             return {}
 
     def _part(self, made: Trial, images: set[int]) -> float | None:
         try:
-            return self._book.value(made.number, images) if images else None
+            return self._book.worth.value(made.number, images) if images else None
         except ScorerError:
             return None

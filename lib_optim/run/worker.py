@@ -122,7 +122,7 @@ class RunWorker:
             with self._logged("closing the models"):
                 self.context.close_merger()
             with self._logged("closing the scorers"):
-                self.book.close()
+                self.book.automatic.close()
             if self.context.team is not None:
                 with self._logged("leaving the shared study"):
                     self.context.team.close()
@@ -329,19 +329,19 @@ class RunWorker:
             self._lost(error)
 
     def _undisturbed(self) -> bool:
-        return not (self.book.manual or self.control.leave_model or self.context.host.others_waiting())
+        return not (self.book.human.manual or self.control.leave_model or self.context.host.others_waiting())
 
     def _score(self, trial: Trial) -> None:
         started = time.perf_counter()
         self._hand_over(trial.number)
-        self.book.wait_for_scorers(trial.number)
+        self.book.automatic.wait(trial.number)
         if self.control.skipping_trial:
             raise TrialSkipped("Skipped by the user.")
         self._look_for_broken(trial.number)
         trial = dataclasses.replace(trial, seconds={**trial.seconds, "score": time.perf_counter() - started})
         while self._counts(trial) and not self.history.complete_if_scored(trial):
             trial = self.history.put(dataclasses.replace(trial, state="waiting"))
-            self.book.update_waiting()
+            self.book.human.update_waiting()
             if self._goes_ahead():
                 return  # the last of its ratings ends it
             self._wait_for_human(trial)
@@ -350,12 +350,12 @@ class RunWorker:
     def _counts(self, trial: Trial) -> bool:
         """Check that there is something to judge; the user may say otherwise at any time."""
         self._look_for_broken(trial.number)
-        if not self.book.counting(trial.number):
+        if not self.book.sheet.counting(trial.number):
             raise TrialSkipped(ALL_LEFT_OUT)
         return True
 
     def _look_for_broken(self, number: int) -> None:
-        if reason := self.book.broken(number):
+        if reason := self.book.sheet.broken(number):
             raise TrialBroken(reason)
 
     def _wait_for_human(self, trial: Trial) -> None:
@@ -368,7 +368,7 @@ class RunWorker:
         control = self.control
 
         def over() -> bool:
-            return not self.book.waiting(number) or control.skipping_trial or control.pausing
+            return not self.book.human.waiting(number) or control.skipping_trial or control.pausing
 
         while not over() and not self._goes_ahead():  # never asked inside `wait`: a click holds what it needs
             self._wait_a_moment(over)

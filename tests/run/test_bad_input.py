@@ -284,7 +284,7 @@ def test_a_scorer_that_cannot_be_built_leaves_no_folder(rig: Rig, monkeypatch: p
     def broken(*_: Any) -> None:
         raise OptimError("The scorer cannot be built.")
 
-    monkeypatch.setattr("lib_optim.run.scores.ScoringWorker", broken)
+    monkeypatch.setattr("lib_optim.run.automatic.ScoringWorker", broken)
     with pytest.raises(OptimError, match="cannot be built"):
         rig.manager.start(rig.plan())
     assert list(rig.host.paths().outputs.iterdir()) == []

@@ -81,7 +81,7 @@ def test_images_of_a_trial_that_failed_half_way_are_let_go(rig: Rig, monkeypatch
 
     def watched(book: ScoreBook, trial: Trial) -> None:
         begin(book, trial)
-        kept.append(set(book._kept))
+        kept.append(set(book.automatic._kept))
 
     monkeypatch.setattr(ScoreBook, "begin", watched)
     rig.manager.start(rig.plan(payloads=(payload("fox", n_iter=2),), scorers=SPECS, budget=Budget(3)))

@@ -146,7 +146,7 @@ def test_beside_an_automatic_judge_the_value_is_their_mean_and_either_can_decide
     rig.until(lambda: rig.states() == ["complete", "complete", "waiting"])
     worker = rig.manager._worker
     assert worker is not None
-    combination = worker.book._values.combination(worker.context.passes.current)
+    combination = worker.book.sheet.values.combination(worker.context.passes.current)
     scores = rig.manager.snapshot(0, [0, 1])["images"]
     for trial in (0, 1):
         raw = scores[str(trial)][0]["scores"]

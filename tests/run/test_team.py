@@ -319,9 +319,9 @@ def test_the_images_of_another_worker_count_in_a_verification_by_their_scores(tm
         foreign = Trial(3, "complete", {"a": 0.5}, "sampler: random", value=0.5, pass_id=passes.current.id)
         store.put_entered(foreign, (), (Score(3, 0, "technical", 0.5), Score(3, 1, "technical", 0.9)))
         book.begin(foreign)
-        book.load(3)
-        assert book.counting(3) == [0]
-        book.close()
+        book.sheet.load(3)
+        assert book.sheet.counting(3) == [0]
+        book.automatic.close()
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql", "grpc"])
