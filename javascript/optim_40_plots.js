@@ -46,6 +46,7 @@
       if (signature === drawn) return;
       drawn = signature;
       const scored = data.trials.filter((t) => t.state === 'complete' && t.value !== null);
+      const has = new Set(scored);
       const highest = data.trials.length ? data.trials[data.trials.length - 1].number : 0;
       const end = Math.max(1, data.total - 1, highest);
       let low = Math.min(...scored.map((t) => t.value));
@@ -72,7 +73,7 @@
         const ours = data.trials.filter((t) => pass.id === null || t.pass === pass.id);
         let best = -Infinity;
         let path = '';
-        for (const t of ours.filter((t) => scored.includes(t))) {
+        for (const t of ours.filter((t) => has.has(t))) {
           if (t.value > best) path += path ? `H${x(t.number)}V${y(t.value)}` : `M${x(t.number)} ${y(t.value)}`;
           best = Math.max(best, t.value);
         }

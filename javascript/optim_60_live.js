@@ -177,8 +177,25 @@
           store.trials.clear();
           store.newRun = true;
         }
-        for (const trial of snapshot.trials) store.trials.set(trial.number, trial);
-        store.revision = snapshot.revision;
+        const take = (answer) => {
+          for (const trial of answer.trials) store.trials.set(trial.number, trial);
+          store.revision = answer.revision;
+        };
+        take(snapshot);
+        // A long run comes in pieces: what there is stands at once, the rest when all of it is here.
+        if (snapshot.more) {
+          Object.assign(store, { snapshot, offline: false, asked });
+          onData();
+          while (snapshot.more) {
+            snapshot = await optim.get(path(store.revision));
+            if (!snapshot.run || `${snapshot.run.folder} ${snapshot.run.started}` !== key) {
+              snapshot = store.snapshot; // another run meanwhile; the next poll sees to it
+              again = true;
+              break;
+            }
+            take(snapshot);
+          }
+        }
         store.snapshot = snapshot;
         store.offline = false;
         store.asked = asked;

@@ -16,6 +16,7 @@ from lib_optim.run.check import Resolved
 from lib_optim.run.control import Control
 from lib_optim.run.device import DeviceMemory
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.footprint import memory_now
 from lib_optim.run.hearing import Hearing
 from lib_optim.run.history import History
 from lib_optim.run.hosting import HostHold
@@ -116,6 +117,18 @@ class RunContext:
         self.store.put_image(record)
         self.view.put_image(record)
         self.book.add_image(record, image)
+
+    def note_memory(self, number: int) -> None:
+        """Record what memory is in use now that the images of a trial are made."""
+        if memory := memory_now():
+            self.store.put_memory(number, memory)
+            self.view.put_memory(number, memory)
+
+    def show(self) -> None:
+        """Give everything recorded to the page."""
+        self.history.show()
+        for number, memory in self.store.memory().items():
+            self.view.put_memory(number, memory)
 
     def _away(self, why: str) -> bool:
         self.say("running", why)

@@ -357,10 +357,10 @@ class RunManager:
             raise RunError("No run is open; choose one.")
         return recorded_run(self.host, self.scorers_dir, folder)
 
-    def snapshot(self, since: int = 0, also: Sequence[int] = ()) -> dict[str, Any]:
-        """Return the state of the run as JSON (see `RunView.snapshot`); `also`: more trials whose images are wanted."""
+    def snapshot(self, since: int = 0, also: Sequence[int] = (), room: int | None = None) -> dict[str, Any]:
+        """Return the state of the run as JSON; the arguments are those of `RunView.snapshot`."""
         progress = self.host.progress() if self.active else None
-        return self.view.snapshot(since, (progress.step, progress.steps) if progress else None, also)
+        return self.view.snapshot(since, (progress.step, progress.steps) if progress else None, also, room)
 
     def runs(self) -> list[dict[str, Any]]:
         """Return the runs in the outputs folder, newest first."""

@@ -50,7 +50,7 @@ def ended_run(host: Host, scorers_dir: Path, name: str, view: RunView) -> Iterat
         context = RunContext(resolved, folder, store, host, view, scorers_dir)
         try:
             context.open_merger(resolved)
-            context.history.show()
+            context.show()
             context.history.open()
             context.history.rest()
             yield context.hearing

@@ -7,13 +7,14 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lib_optim.plan.errors import StoreError
 from lib_optim.plan.judging import Comparison
 from lib_optim.plan.records import ImageRecord, Score, Trial
+from lib_optim.run import footprint
 from lib_optim.run.comparison_rows import COMPARISONS, comparison_of, row_of
 from lib_optim.run.rows import json_of, trial_of
 
@@ -43,6 +44,7 @@ CREATE INDEX scores_image ON scores (trial, image);
 _LATER = {
     "verdicts": "CREATE TABLE verdicts (id INTEGER PRIMARY KEY, created REAL NOT NULL, verdict TEXT NOT NULL)",
     "comparisons": COMPARISONS,
+    "footprints": footprint.FOOTPRINTS,
 }
 """What databases of Optim 0.1.0 lack; that version reads a database with them all the same."""
 
@@ -174,6 +176,16 @@ class Store:
         where, arguments = ("", ()) if trial is None else ("WHERE trial=?", (trial,))
         rows = self._all(f'SELECT * FROM images {where} ORDER BY trial, "index"', arguments)
         return [ImageRecord(*row) for row in ((*r[:8], bool(r[8])) for r in rows)]
+
+    def put_memory(self, trial: int, memory: Mapping[str, float]) -> None:
+        """Keep what memory was in use when the images of `trial` were made (`lib_optim.run.footprint`)."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO footprints VALUES (?,?,?)", footprint.row_of(trial, memory))
+
+    def memory(self) -> dict[int, dict[str, float]]:
+        """Return what `put_memory` kept, by trial; what is not known of a trial is left out."""
+        rows = self._all("SELECT trial, ram, vram FROM footprints ORDER BY trial")
+        return {row[0]: {k: v for k, v in zip(("ram", "vram"), row[1:], strict=True) if v is not None} for row in rows}
 
     def add_verdict(self, verdict: str) -> None:
         """Append the outcome of a verification as JSON text."""

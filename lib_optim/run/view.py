@@ -13,6 +13,7 @@ from lib_optim.plan.bounds import Value
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Trial, Verdict
 from lib_optim.run.axes import pareto_json
+from lib_optim.run.trial_rows import means, next_rows, trial_row
 from lib_optim.run.watching import watched_json
 from lib_optim.search.stopping import is_rescored
 
@@ -66,6 +67,7 @@ class RunView:
         self._swap_seconds: float | None = None
         self._waiting: set[tuple[int, int]] = set()
         self._marks: dict[tuple[int, int], list[str]] = {}
+        self._memory: dict[int, dict[str, float]] = {}
         self._handed_over = (False, False)
         self._comparing: dict[str, Any] | None = None
         self._asking = (False, False)
@@ -200,7 +202,19 @@ class RunView:
         with self._guard:
             self._marks[trial, image] = list(marks)
             self._scores[trial, image] = {name: (score, value) for name, score in raw.items()}
-            self.revision += 1
+            self._touch(trial)
+
+    def put_memory(self, trial: int, memory: Mapping[str, float]) -> None:
+        """Take over what memory was in use when the images of a trial were made (`lib_optim.run.footprint`)."""
+        with self._guard:
+            self._memory[trial] = dict(memory)
+            self._touch(trial)
+
+    def _touch(self, number: int) -> None:
+        """Have the row of a trial sent again."""
+        self.revision += 1
+        if number in self._trials:
+            self._trials[number] = (self.revision, self._trials[number][1])
 
     def set_waiting(self, waiting: set[tuple[int, int]]) -> None:
         """Say which images need a human score."""
@@ -277,13 +291,26 @@ class RunView:
         with self._guard:
             return self._progress(step)
 
-    def snapshot(self, since: int, step: tuple[int, int] | None, also: Sequence[int] = ()) -> dict[str, Any]:
+    def images(self, numbers: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
+        """Return the images of these trials, as in the snapshot, by number; trials without any are left out."""
+        with self._guard:
+            return {
+                str(number): [self._image_json(image) for _, image in sorted(self._images[number].items())]
+                for number in sorted(set(numbers))
+                if number in self._images
+            }
+
+    def snapshot(
+        self, since: int, step: tuple[int, int] | None, also: Sequence[int] = (), room: int | None = None
+    ) -> dict[str, Any]:
         """Return the snapshot.
 
         Args:
             since: Revision the reader already has; trials unchanged since then are left out.
             step: Sampling step and steps of the image now being generated, or None.
             also: Numbers of further trials whose images are wanted.
+            room: Characters that the rows of trials may take: where ``more`` is true, the reader asks again with the
+                ``revision`` it got. None: all of them.
         """
         with self._guard:
             wanted = {self._current, *(trial for trial, _ in self._waiting), *also}
@@ -292,11 +319,17 @@ class RunView:
                 wanted.add(max(self._trials))  # the page goes on showing the last trial
             if since > self.revision:
                 since = 0
+            rows, revision = next_rows(self._trials, since, room, self._trial_json)
+            if revision is not None:  # those that the page shows large come first, and then again in their turn
+                there = {row["number"] for row in rows}
+                shown = {self._current, self._best.number if self._best else None} - there
+                rows += [self._trial_json(trial) for n, (_, trial) in sorted(self._trials.items()) if n in shown]
             return {
                 "version": 1,
                 "state": self.state,
                 "sentence": self.sentence,
-                "revision": self.revision,
+                "revision": self.revision if revision is None else revision,
+                "more": revision is not None,
                 "run": self._run_json(),
                 "progress": self._progress(step),
                 "best": self._best_json(),
@@ -306,16 +339,8 @@ class RunView:
                 "watched": self._watched_json(),
                 "current": self._current,
                 "finishing": self._finishing,
-                "trials": [
-                    self._trial_json(trial)
-                    for number, (revision, trial) in sorted(self._trials.items())
-                    if revision > since
-                ],
-                "images": {
-                    str(number): [self._image_json(image) for _, image in sorted(self._images[number].items())]
-                    for number in sorted(n for n in wanted if n is not None)
-                    if number in self._images
-                },
+                "trials": rows,
+                "images": self.images([number for number in wanted if number is not None]),
                 "comparing": self._comparing,
                 "waiting": sorted([trial, image] for trial, image in self._waiting),
                 "saved": list(self._saved),
@@ -415,17 +440,8 @@ class RunView:
         }
 
     def _trial_json(self, trial: Trial) -> dict[str, Any]:
-        return {
-            "number": trial.number,
-            "state": trial.state,
-            "value": trial.value,
-            "origin": trial.origin,
-            "reason": trial.reason,
-            "recipe": trial.recipe,
-            "pass": trial.pass_id,
-            "seconds": dict(trial.seconds),
-            "values": dict(trial.values),
-            **({"axes": dict(trial.axes)} if trial.axes else {}),
-            **({"watched": dict(trial.watched)} if trial.watched else {}),
-            **({"drawn": dict(self._drawn(trial.values))} if self._drawn is not None else {}),
-        }
+        number = trial.number
+        images = self._images.get(number, {})
+        scores = means({n: raw for n, (raw, _) in self._scores.get((number, i), {}).items()} for i in images)
+        marks = (mark for i in images for mark in self._marks.get((number, i), ()))
+        return trial_row(trial, scores, marks, self._memory.get(number, {}), self._drawn)

@@ -148,7 +148,7 @@ class RunWorker:
 
     def _prepare(self) -> None:
         self.context.say("starting", "Reading the models …")
-        self.history.show()
+        self.context.show()
         plan = self.context.resolved.plan
         cache = self.context.host.paths().data / "hashes.json"
         models = []
@@ -292,6 +292,7 @@ class RunWorker:
             self.context.say("running", f"{doing}: merging and generating.")
             try:
                 trial = self.history.put(runner.make_images(session))
+                self.context.note_memory(number)
             except HostChanged as error:
                 self._lost(error)
         if self.control.stopping:

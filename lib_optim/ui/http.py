@@ -34,11 +34,19 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One request, already checked. `body` is the JSON object of a POST, empty for a GET."""
+    """One request, already checked.
+
+    Attributes:
+        query: Of the address.
+        path: Parts of the address.
+        body: The JSON object of a POST, empty for a GET.
+        local: Whether whoever asks certainly sits at this machine: neither another address nor a tunnel or proxy.
+    """
 
     query: Mapping[str, str]
     path: Mapping[str, str]
     body: Mapping[str, Any]
+    local: bool = False
 
     def file(self, field: str = "data") -> bytes:
         """Return a file that the body holds in base64.
@@ -68,7 +76,8 @@ def endpoint(
         try:
             _check(request, hosts)
             body = await _body(request, most) if request.method == "POST" else {}
-            result = await run_in_threadpool(handler, Call(request.query_params, request.path_params, body))
+            call = Call(request.query_params, request.path_params, body, _is_local(request))
+            result = await run_in_threadpool(handler, call)
         except Refused as error:
             return _error(error.status, str(error))
         except PlanError as error:
@@ -84,6 +93,15 @@ def endpoint(
         return JSONResponse(result, headers={"Cache-Control": "no-store"})
 
     return serve
+
+
+def _is_local(request: Request) -> bool:
+    here = {"127.0.0.1", "::1", "localhost"}
+    passed_on = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
+    client = "" if request.client is None else request.client.host
+    return (
+        client in here and (urlsplit(f"//{request.headers.get('host', '')}").hostname or "") in here and not passed_on
+    )
 
 
 def _error(status: int, sentence: str, **more: Any) -> JSONResponse:

@@ -19,6 +19,7 @@
     GET  /optim/api/taste | POST taste | taste_save; GET ratings   see `lib_optim.ui.taste_api`
     POST /optim/api/selftest, GET same   start it; its state and report
     GET  /optim/image/{run}/{file}       an image of a run
+    GET  /optim/api/images, /optim/thumb/{run}/{file} | POST open_folder   see `lib_optim.ui.pictures_api`
 
 Errors are ``{"error": sentence}`` with status 4xx; a plan's also carry ``problems``.
 """
@@ -44,6 +45,7 @@ from lib_optim.ui.guide_view import guide_shown
 from lib_optim.ui.http import MAX_BODY, Call, Refused, endpoint
 from lib_optim.ui.insight import InsightApi
 from lib_optim.ui.payload_api import PayloadApi
+from lib_optim.ui.pictures_api import PicturesApi, asked_trials
 from lib_optim.ui.plan_check import check_json
 from lib_optim.ui.recipes import known_recipes, recipe_json
 from lib_optim.ui.runs_api import PIECE, RunsApi
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 __all__ = ["mount"]
 
 IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+ROOM = 60_000
+"""Characters of trials in one snapshot; where there are more, it says so, and the page asks again at once."""
 _SNAPSHOT = "/optim/api/snapshot"
 _SAMPLE = "/optim/api/calibrate_sample"
 _READ = "/optim/api/payload_read"
@@ -97,6 +101,7 @@ class _Api:
             lambda: manager.active,
         )
         self._taste = TasteApi(manager)
+        self._pictures = PicturesApi(manager)
 
     def table(self) -> tuple[tuple[str, str, Callable[[Call], Any]], ...]:
         return (
@@ -140,6 +145,9 @@ class _Api:
             ("GET", "/optim/api/ratings", self._taste.ratings),
             ("POST", "/optim/api/selftest", lambda _: self._selftest.start()),
             ("GET", "/optim/api/selftest", lambda _: self._selftest.state()),
+            ("GET", "/optim/api/images", self._pictures.images),
+            ("POST", "/optim/api/open_folder", self._pictures.open_folder),
+            ("GET", "/optim/thumb/{folder}/{file}", self._pictures.thumb),
             ("GET", "/optim/image/{folder}/{file}", self._image),
         )
 
@@ -148,9 +156,9 @@ class _Api:
         return self._manager.host.paths().outputs
 
     def _snapshot(self, call: Call) -> dict[str, Any]:
-        also = [int(part) for part in call.query.get("trials", "").split(",")[:20] if part.strip().isdigit()]
+        also = asked_trials(call, 20)
         since = call.query.get("since", "0")
-        return self._manager.snapshot(int(since) if since.isdigit() else 0, also)
+        return self._manager.snapshot(int(since) if since.isdigit() else 0, also, ROOM)
 
     def _plan(self, call: Call) -> RunPlan:
         if "plan" in call.body:

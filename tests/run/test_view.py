@@ -40,7 +40,7 @@ def test_an_idle_snapshot_has_every_key() -> None:
     assert set(snapshot) == {
         "version", "state", "sentence", "revision", "run", "progress", "best", "verification", "pareto", "current",
         "finishing", "trials", "images", "waiting", "comparing", "saved", "saved_notes", "errors", "calibration",
-        "watched",
+        "watched", "more",
     }  # fmt: skip
     assert snapshot["state"] == "idle"
     json.dumps(snapshot, allow_nan=False)

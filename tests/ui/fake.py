@@ -397,8 +397,8 @@ class FakeManager:
         passes = (RunPass(1, 1, first_pass(self._resolved.plan)),)
         return Recorded(self._resolved, found, self.view.trials(), passes, best.number if best else None)
 
-    def snapshot(self, since: int = 0, also: Sequence[int] = ()) -> dict[str, Any]:
-        return self.view.snapshot(since, self._step, also)
+    def snapshot(self, since: int = 0, also: Sequence[int] = (), room: int | None = None) -> dict[str, Any]:
+        return self.view.snapshot(since, self._step, also, room)
 
     def runs(self) -> list[dict[str, Any]]:
         return [
