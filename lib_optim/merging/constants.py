@@ -66,7 +66,7 @@ class Constants:
 def free_memory() -> int:
     """Return how many bytes of RAM are free for use; 0 where that cannot be told."""
     try:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
     except ImportError:
         return 0
     return int(psutil.virtual_memory().available)
