@@ -49,10 +49,19 @@
       plan.form.save.checkpoint = on;
       plan.changed('save');
     });
+    const fileName = el('input', {
+      id: 'optim_saved_name', type: 'text', class: 'optim-input', maxlength: 80, placeholder: 'named after run and trial',
+      on: {
+        input: () => {
+          plan.form.save.name = fileName.value;
+          plan.changed('save');
+        },
+      },
+    });
     const saveOptions = optim.saveOptions('optim_saved', () => plan.form.save, () => plan.changed('save'));
     const shared = optim.sharedStudy(plan);
     const run = optim.section({ id: 'optim_run_card', title: 'Run', open: false },
-      el('div', { class: 'optim-grid2' }, optim.field('Name', name), optim.field('Merge on', device)), saveBox.node, saveOptions.node, shared.node);
+      el('div', { class: 'optim-grid2' }, optim.field('Name', name), optim.field('Merge on', device)), saveBox.node, optim.field('File name', fileName), saveOptions.node, shared.node);
 
     return {
       sections: { budget, run },
@@ -74,6 +83,7 @@
         name.placeholder = plan.form.models.filter(Boolean).map((title) => title.replace(/\.(safetensors|ckpt)\b.*$/, '').replace(/^.*[\\/]/, '')).join(' + ');
         optim.assign(device, plan.form.merge_device || 'auto');
         saveBox.box.checked = plan.form.save.checkpoint;
+        optim.assign(fileName, plan.form.save.name || '');
         saveOptions.draw(plan.setup.vaes || []);
         shared.draw();
         run.summary(`${plan.form.name || 'named after the models'} · ${plan.form.save.checkpoint ? `saves ${optim.saveSummary(plan.form.save)}` : 'saves the recipe only'}`);

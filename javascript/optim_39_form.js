@@ -10,7 +10,7 @@
     trials: 'budget', budget: 'budget', verify: 'budget', finalists: 'budget', passes: 'passes', sampler: 'budget', seed: 'budget', name: 'run', save: 'run', shared: 'run',
   };
 
-  optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun, onFork, onSay, onFail }) => {
+  optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun, onFork, onQueued, onSay, onFail }) => {
     // What the parts share. `form` is what is sent, `setup` and `methods` are what it can be made of.
     const plan = {
       form: null,
@@ -38,6 +38,8 @@
 
     const check = optim.button('optim_check', 'Check plan', () => onCheck(), '', 'What this plan comes to, and everything that is wrong with it');
     const start = optim.button('optim_start_below', 'Start', () => onStart(), 'primary');
+    const enqueue = optim.button('optim_enqueue', 'Add to queue', () => queue.add(), '', 'This plan as it stands, as one more run that waits for its turn');
+    const queue = optim.queueCard({ form: () => plan.form, say: (sentences) => onSay(sentences), fail: (problem) => onFail(problem), started: () => onQueued() });
     const planLine = el('div', { class: 'optim-planline', id: 'optim_planline' });
     // What is worth knowing about the models: one quiet line, the whole of it behind the click.
     const planNotes = el('button', { type: 'button', class: 'optim-plannotes', id: 'optim_plannotes', hidden: true, title: 'Show all of it', on: { click: () => onCheck() } });
@@ -55,7 +57,7 @@
         if (folder) runs.set(folder);
         drawEarlier();
       },
-      say: (sentence) => onSay(sentence),
+      say: (sentence) => onSay([sentence]),
       fail: (problem) => onFail(problem),
     });
     const drawEarlier = () => {
@@ -132,9 +134,10 @@
 
     return {
       node: el('div', { class: 'optim-left', id: 'optim_form' }, ...Object.values(sections).map((section) => section.node),
-        el('div', { class: 'optim-actions' }, planLine, planNotes, el('div', { class: 'optim-row optim-nowrap' }, check, start)), earlier.node),
+        el('div', { class: 'optim-actions' }, planLine, planNotes, el('div', { class: 'optim-row optim-nowrap' }, check, enqueue, start)), queue.node, earlier.node),
       load,
       loadRuns,
+      queue,
       markProblems,
       value: () => plan.form,
       vaes: () => plan.setup.vaes || [],
@@ -144,6 +147,9 @@
         running = on;
         parts.passes.setRunning(changeable);
         optim.setDisabled(start, on);
+        const ready = Boolean(plan.setup && plan.methods);
+        optim.setDisabled(enqueue, !ready);
+        queue.setReady(ready);
         drawEarlier();
       },
       setPlanLine: (text, warn, size) => {

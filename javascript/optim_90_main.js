@@ -113,7 +113,7 @@
     };
 
     // --- parts --------------------------------------------------------------------------------------------------
-    const form = optim.parts.form({ onChange: quietCheck, onStart: start, onCheck: explain, onResume: resume, onChangeRun: change, onFork: fork, onSay: (sentence) => notices.put([sentence], 'good'), onFail: fail });
+    const form = optim.parts.form({ onChange: quietCheck, onStart: start, onCheck: explain, onResume: resume, onChangeRun: change, onFork: fork, onQueued: () => poller.now(), onSay: (sentences) => notices.put(sentences, 'good'), onFail: fail });
     const bar = optim.parts.bar({ onStart: start, onCommand: command });
     const plot = optim.scorePlot((number) => {
       picked = picked === number ? null : number;
@@ -299,6 +299,7 @@
     });
 
     let lastState = '';
+    let queueSeen = 0;
     const poller = optim.poller({
       root, store,
       wanted: () => {
@@ -318,6 +319,10 @@
         }
         draw();
         const state = store.snapshot ? store.snapshot.state : '';
+        if (state !== lastState || (form.queue.wants() && Date.now() - queueSeen > 2000)) {
+          queueSeen = Date.now();
+          form.queue.load();
+        }
         if (state !== lastState && RESTING.includes(state) && form.ready()) form.loadRuns().catch(() => {});
         lastState = state;
         if (!store.offline && !form.ready() && !loading) load();

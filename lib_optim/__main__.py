@@ -1,7 +1,8 @@
 """The command line: the standalone tab, a run without a browser, the self-test.
 
 python -m lib_optim                      open the tab on 127.0.0.1
-python -m lib_optim run plan.json        run a plan, with a progress line; --recipe FILE, --adjust, --guide FILE
+python -m lib_optim run plan.json        run a plan, with a progress bar; --recipe FILE, --adjust, --guide FILE
+python -m lib_optim queue FILE …         run lines 'A + B = name', or several plans, one after another
 python -m lib_optim resume FOLDER        go on with a run
 python -m lib_optim fork RUN …          a new run from an earlier one, with other judges, bounds, sampler, …
 python -m lib_optim choose RUN [TRIAL]   which trial wins a run with several goals
@@ -18,11 +19,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import logging
-import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +33,9 @@ from lib_optim.plan.scorers import MANUAL
 from lib_optim.run.archive_command import add_archive_parsers, export_to, import_from
 from lib_optim.run.choose_command import add_choose_parser, choose_from
 from lib_optim.run.folder import RunFolder
+from lib_optim.run.follow import watch, watch_queue
 from lib_optim.run.fork_command import add_fork_parser, fork_from
+from lib_optim.run.queue_command import add_queue_parser, queue_from, read_plan
 from lib_optim.run.ratings_command import add_ratings_parsers, ratings_from, taste_from
 from lib_optim.run.report import write_report
 
@@ -95,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--trials", type=int, default=None, help="a new number of trials")
     resume.add_argument("--verify", action="store_true", help="verify the best, without searching on")
     resume.set_defaults(command="resume")
+    add_queue_parser(commands)
     add_fork_parser(commands)
     add_choose_parser(commands)
     add_archive_parsers(commands)
@@ -156,10 +156,7 @@ def _tab(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    try:
-        plan = RunPlan.from_json(json.loads(options.plan.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise OptimError(f"{options.plan} cannot be read as a plan: {error}.") from error
+    plan = read_plan(options.plan)
     _refuse_manual(plan)
     if options.guide is not None:
         plan = dataclasses.replace(plan, guide=_guide(options.guide))
@@ -173,7 +170,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.shared is not None:
         plan = dataclasses.replace(plan, shared=SharedSpec(options.shared, options.study or plan.name))
     manager.start(plan)
-    return _watch(manager)
+    return watch(manager)
 
 
 def _guide(path: Path) -> Guide:
@@ -183,17 +180,27 @@ def _guide(path: Path) -> Guide:
         raise OptimError(f"{path} cannot be read as a guide: {error}.") from error
 
 
+def _queue(options: argparse.Namespace) -> int:
+    manager = _manager(options)
+    for line in queue_from(manager, options, _refuse_manual):
+        print(line)
+    if options.check:
+        return 0
+    manager.queue.go_on()
+    return watch_queue(manager)
+
+
 def _resume(options: argparse.Namespace) -> int:
     manager = _manager(options)
     _refuse_manual(RunFolder.open(manager.outputs, options.folder).read_plan())
     manager.resume(options.folder, options.trials, options.verify)
-    return _watch(manager)
+    return watch(manager)
 
 
 def _fork(options: argparse.Namespace) -> int:
     manager = _manager(options)
     print(fork_from(manager, options, _refuse_manual))
-    return _watch(manager)
+    return watch(manager)
 
 
 def _choose(options: argparse.Namespace) -> int:
@@ -264,55 +271,6 @@ def _refuse_manual(plan: RunPlan) -> None:
         )
 
 
-def _watch(manager: RunManager) -> int:
-    """Show the run's status line until it ends; Ctrl+C stops it in good order, a second one leaves at once."""
-    logging.getLogger("lib_optim").propagate = False  # log.txt has it all, the screen the status line
-    try:
-        paused = _follow(manager)
-    except KeyboardInterrupt:
-        print("\nLeft at once; resume the run to go on with it.", flush=True)
-        os._exit(1)  # an orderly exit would have to wait for the image under way
-    snapshot = manager.snapshot()
-    for sentence in snapshot["errors"]:
-        print(f"optim: {sentence}", file=sys.stderr)
-    if paused:
-        print("optim: The run was stopped because it had paused; resume it when that is mended.", file=sys.stderr)
-    print(f"{manager.outputs / snapshot['run']['folder']}")
-    return 0 if snapshot["state"] == "finished" and not paused else 1
-
-
-def _follow(manager: RunManager) -> bool:
-    """Return, when the run has ended, whether that was because it had paused."""
-    paused = False
-    try:
-        while not manager.wait(1.0):
-            _print_status(manager)
-            if manager.view.state == "paused":  # after a failure: nobody is here who could mend it and continue
-                paused = True
-                manager.stop()
-    except KeyboardInterrupt:
-        print("\nStopping; the best merge so far is kept. Press Ctrl+C again to leave at once.", flush=True)
-        manager.stop()
-        while not manager.wait(1.0):
-            _print_status(manager)
-    _print_status(manager)
-    print()
-    return paused
-
-
-def _print_status(manager: RunManager) -> None:
-    snapshot = manager.snapshot(manager.view.revision)
-    progress, best = snapshot["progress"], snapshot["best"]
-    line = f"trial {progress['trial']}/{progress['trials']} · image {progress['image']}/{progress['images']}"
-    if progress["phase"]:
-        line += f" · {progress['phase']}"
-    if best:
-        line += f" · best {best['value']:.4g} (trial {best['trial']})"
-    if progress["eta_seconds"] is not None:
-        line += f" · {time.strftime('%H:%M:%S', time.gmtime(progress['eta_seconds']))} left"
-    print(f"\r{line} · {snapshot['sentence']}\x1b[K", end="" if sys.stdout.isatty() else "\n", flush=True)
-
-
 def _selftest(options: argparse.Namespace) -> int:
     from lib_optim.selftest import report_text, run_selftest
 
@@ -322,7 +280,8 @@ def _selftest(options: argparse.Namespace) -> int:
 
 
 _COMMANDS = {
-    "tab": _tab, "run": _run, "resume": _resume, "fork": _fork, "choose": _choose, "ratings": _ratings, "taste": _taste,
+    "tab": _tab, "run": _run, "queue": _queue, "resume": _resume, "fork": _fork, "choose": _choose,
+    "ratings": _ratings, "taste": _taste,
     "save": _save, "merge": _merge, "export": _export, "import": _import, "report": _report, "selftest": _selftest,
 }  # fmt: skip
 

@@ -148,6 +148,7 @@ class SaveSpec(Noun):
             everything that the base's file holds.
         vae: A VAE file, absolute, to be stored instead of the base's VAE; empty keeps that.
         fix_clip: Store CLIP's position ids as whole numbers 0 to 76 where the base's are broken.
+        name: Of the file, without ending; after run and trial if empty.
     """
 
     dtype: Literal["fp16", "bf16", "fp32"] = "fp16"
@@ -155,6 +156,7 @@ class SaveSpec(Noun):
     pruned: bool = False
     vae: str = ""
     fix_clip: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)

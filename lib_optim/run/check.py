@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,9 +100,20 @@ class PlanCheck:
         return self.counts[-1][0] * self.counts[-1][1] if self.counts else 0
 
 
-def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
-    """Look at everything in `plan`, and name every problem, a sentence each. Reads headers only; any thread."""
+def check_plan(plan: RunPlan, host: Host, scorers_dir: Path, like: Mapping[str, str] | None = None) -> PlanCheck:
+    """Look at everything in `plan`, and name every problem, a sentence each. Reads headers only; any thread.
+
+    Args:
+        plan: The plan.
+        host: Where to merge and generate.
+        scorers_dir: Folder with the weights of scorers.
+        like: Files that are not there yet (winners of runs still to come), to files that hold the same tensors.
+    """
     drawing: list[Problem] = []
+    twice = _twice(plan)
+    if like:
+        refs = tuple(dataclasses.replace(model, path=like.get(model.path, model.path)) for model in plan.models)
+        plan = dataclasses.replace(plan, models=refs)
     try:
         plan = with_prompts(plan, host)
     except PlanError as error:
@@ -110,7 +122,7 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path) -> PlanCheck:
     load_user_methods(host.paths().data / METHODS_FOLDER)
     load_user_scorers(host.paths().data / SCORERS_FOLDER)
     problems = [*drawing, *settings_problems(plan, host, scorers_dir), *pass_problems(plan, host, scorers_dir)]
-    headers = _headers(plan, problems)
+    headers = _headers(plan, twice, problems)
     architecture = architecture_for(headers, host, problems) if headers else None
     method = _method(plan, architecture, headers, problems)
     base = _base(plan, host, problems)
@@ -166,17 +178,21 @@ def _images(plan: RunPlan) -> tuple[tuple[tuple[int, int], ...], int]:
     return tuple((trials, len(jobs)) for trials, jobs in parts), pixels
 
 
-def _headers(plan: RunPlan, problems: list[Problem]) -> list[CheckpointHeader]:
+def _twice(plan: RunPlan) -> list[Problem]:
+    paths = [Path(model.path).resolve() for model in plan.models]
+    return [
+        Problem("models", f"{path.name} is chosen twice; choose different models.")
+        for path, count in Counter(paths).items()
+        if count > 1
+    ]
+
+
+def _headers(plan: RunPlan, twice: list[Problem], problems: list[Problem]) -> list[CheckpointHeader]:
     least = _fewest_models(plan)
     if len(plan.models) < least:
         needs = "A merge needs at least two models; choose model A and model B." if least > 1 else "Choose model A."
         problems.append(Problem("models", needs))
-    paths = [Path(model.path).resolve() for model in plan.models]
-    problems.extend(
-        Problem("models", f"{path.name} is chosen twice; choose different models.")
-        for path, count in Counter(paths).items()
-        if count > 1
-    )
+    problems.extend(twice)
     headers = []
     for i, model in enumerate(plan.models):
         try:

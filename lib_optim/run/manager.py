@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib_optim.hosts.base import Host
 from lib_optim.plan.errors import PlanError, RunError, StoreError
@@ -25,6 +25,7 @@ from lib_optim.run.folder import RunFolder, list_runs
 from lib_optim.run.fork import Taken, take_over
 from lib_optim.run.hearing import Hearing
 from lib_optim.run.marks import Mark
+from lib_optim.run.outcome import Outcome
 from lib_optim.run.passes import RunPass
 from lib_optim.run.prompts import with_prompts
 from lib_optim.run.recorded import Recorded, found_model, recorded_run, recorded_trial
@@ -35,6 +36,9 @@ from lib_optim.run.store import Store
 from lib_optim.run.view import RunState, RunView
 from lib_optim.run.weights import block_weights
 from lib_optim.run.worker import RunWorker
+
+if TYPE_CHECKING:
+    from lib_optim.run.queueing import RunQueue
 
 __all__ = ["RunManager"]
 
@@ -56,6 +60,7 @@ class RunManager:
         self.view = RunView()
         self._guard = threading.RLock()
         self._worker: RunWorker | None = None
+        self._queue: RunQueue | None = None
 
     @property
     def outputs(self) -> Path:
@@ -66,6 +71,21 @@ class RunManager:
     def active(self) -> bool:
         """Whether a worker is alive."""
         return self._worker is not None and not self._worker.ended.is_set()
+
+    @property
+    def queue(self) -> RunQueue:
+        """The queue of runs still to come; it is as it was left, and begins nothing by itself."""
+        from lib_optim.run.queueing import RunQueue
+
+        with self._guard:
+            if self._queue is None:
+                self._queue = RunQueue(self, self.host.paths().data / "queue.json")
+            return self._queue
+
+    def take_queue(self, queue: RunQueue) -> None:
+        """Have `queue` be `queue` from now on: one from a file instead of the tab's."""
+        with self._guard:
+            self._queue = queue
 
     def check(self, plan: RunPlan) -> PlanCheck:
         """Return every problem of `plan` and, if there is none, what it comes to. Touches nothing."""
@@ -399,6 +419,13 @@ class RunManager:
                 return path
         return None
 
+    def outcome(self, folder: str) -> Outcome | None:
+        """Return how the run `folder` ended if it is over and was the last one begun here, else None."""
+        worker = self._worker
+        if worker is None or worker.folder.name != folder or not worker.ended.is_set():
+            return None
+        return worker.outcome
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until no worker is alive; return whether that is so."""
         worker = self._worker
@@ -408,6 +435,8 @@ class RunManager:
 
     def close(self, timeout: float = 60.0) -> None:
         """Stop, put the user's model back, and wait for it: for UI reload and shutdown."""
+        if self._queue is not None:
+            self._queue.pause()
         self.stop()
         if not self.wait(timeout):
             _log.error("The run did not end within %.0f s.", timeout)

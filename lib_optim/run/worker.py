@@ -18,6 +18,7 @@ from lib_optim.run.context import RunContext
 from lib_optim.run.control import StopRun
 from lib_optim.run.guarding import guarded
 from lib_optim.run.marks import ALL_LEFT_OUT
+from lib_optim.run.outcome import Outcome
 from lib_optim.run.report import write_report
 from lib_optim.run.saving import save_trial
 from lib_optim.run.trial import TrialBroken, TrialRunner, TrialSkipped
@@ -57,6 +58,8 @@ class RunWorker:
         self.book, self.folder = context.book, context.folder
         # Not the thread's own join() alone: a Ctrl+C during it marks a running thread as ended (Python 3.8 to 3.12).
         self.ended = threading.Event()
+        self.outcome: Outcome | None = None  # how it ended, before `ended` is set
+        self._saved = ""
         self._at_end: list[Callable[[], None]] = []
         self._failures = 0  # in a row
         self._thread = threading.Thread(target=self._main, name=f"optim {context.folder.name}", daemon=True)
@@ -94,6 +97,7 @@ class RunWorker:
             sentence = str(error)
             self.view.error(sentence)
         finally:
+            self.outcome = Outcome(state, sentence, self.control.stopping, self._saved)
             self._close(lambda: self.view.set_state(state, sentence))
 
     def _close(self, *last_words: Callable[[], object]) -> None:
@@ -416,8 +420,10 @@ class RunWorker:
             self.view.set_state("stopping", f"Saving the best merge (trial {best.number}) …")
             with self._logged("saving the best merge"):
                 infotext = self.view.infotext(best.number)
-                made = save_trial(self.context.resolved, best, self.folder, self.context.host, infotext=infotext)
-                self.view.add_saved(str(made.path), made.notes)
+                name = self.context.resolved.plan.save.name
+                made = save_trial(self.context.resolved, best, self.folder, self.context.host, None, name, infotext)
+                self._saved = str(made.path)
+                self.view.add_saved(self._saved, made.notes)
                 saved = f" Saved as {made.path.name}."
         view, history = self.view, self.history
         winner = winner_sentence(best, history.verdict, history.verifies, view.chosen, len(view.front))

@@ -103,7 +103,7 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "earlier": [],
         "merge_device": "auto",
         "shared": {"url": "", "name": ""},
-        "save": {"checkpoint": True, "dtype": "fp16", "pruned": False, "vae": "", "fix_clip": False},
+        "save": {"checkpoint": True, "dtype": "fp16", "pruned": False, "vae": "", "fix_clip": False, "name": ""},
     }
 
 

@@ -12,6 +12,7 @@
     POST /optim/api/choice               {"methods": […]}: several merge methods as one
     POST /optim/api/guide                see `lib_optim.ui.guide_view`
     GET  /optim/api/importance | POST freeze | fork   see `lib_optim.ui.insight`
+    GET  /optim/api/queue | POST queue_add | queue_command   see `lib_optim.ui.queue_api`
     POST /optim/api/run_rename | run_trash | run_import | run_import_end   see `lib_optim.ui.runs_api`
     GET  /optim/api/run_export/{folder} | run_report/{folder} | run_log/{folder}
     POST /optim/api/payload | payload_delete | payload_read   see `lib_optim.ui.payload_api`
@@ -47,6 +48,7 @@ from lib_optim.ui.insight import InsightApi
 from lib_optim.ui.payload_api import PayloadApi
 from lib_optim.ui.pictures_api import PicturesApi, asked_trials
 from lib_optim.ui.plan_check import check_json
+from lib_optim.ui.queue_api import QueueApi
 from lib_optim.ui.recipes import known_recipes, recipe_json
 from lib_optim.ui.runs_api import PIECE, RunsApi
 from lib_optim.ui.selftest_job import SelftestJob
@@ -94,6 +96,7 @@ class _Api:
         self._selftest = SelftestJob(manager)
         self._insight = InsightApi(manager, self._plan)
         self._runs = RunsApi(manager)
+        self._queue = QueueApi(manager, self._plan)
         self._payload = PayloadApi(manager.host, lambda: self._catalog.payloads_folder)
         self._calibrate = CalibrateApi(
             lambda: manager.scorers_dir,
@@ -125,6 +128,9 @@ class _Api:
             ("GET", "/optim/api/importance", self._insight.importance),
             ("POST", "/optim/api/freeze", self._insight.freeze),
             ("POST", "/optim/api/fork", self._insight.fork),
+            ("GET", "/optim/api/queue", self._queue.state),
+            ("POST", "/optim/api/queue_add", self._queue.add),
+            ("POST", "/optim/api/queue_command", self._queue.command),
             ("POST", "/optim/api/run_rename", self._runs.rename),
             ("POST", "/optim/api/run_trash", self._runs.trash),
             ("GET", "/optim/api/run_export/{folder}", self._runs.export),

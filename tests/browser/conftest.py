@@ -80,7 +80,16 @@ class NewPage:
             or "ERR_INTERNET_DISCONNECTED" in message.text
             or (url.endswith("/api/start") and "400" in message.text)
             or (
-                url.endswith(("/calibrate_sample", "/payload", "/payload_read", "/run_import_end"))
+                url.endswith(
+                    (
+                        "/calibrate_sample",
+                        "/payload",
+                        "/payload_read",
+                        "/run_import_end",
+                        "/queue_add",
+                        "/queue_command",
+                    )
+                )
                 and "40" in message.text
             )
         )

@@ -27,7 +27,10 @@ from lib_optim.plan.weight_export import write_weights
 from lib_optim.run.check import PlanCheck
 from lib_optim.run.folder import RunFolder, list_runs
 from lib_optim.run.fork import Taken
+from lib_optim.run.outcome import Outcome
 from lib_optim.run.passes import RunPass
+from lib_optim.run.queue_items import winner_path
+from lib_optim.run.queueing import RunQueue
 from lib_optim.run.recorded import Recorded
 from lib_optim.run.saving import Saved
 from lib_optim.run.view import RunView
@@ -80,7 +83,7 @@ class FakeHost:
         return HostPaths(self.folder / "outputs", self.folder / "models", self.folder / "data")
 
     def checkpoints(self, refresh: bool = False) -> tuple[Checkpoint, ...]:
-        return tuple(Checkpoint(p.stem, p) for p in sorted((self.folder / "models").glob("*.safetensors")))
+        return tuple(Checkpoint(p.stem, p) for p in sorted((self.folder / "models").rglob("*.safetensors")))
 
     def state(self) -> HostState:
         return HostState(self.loaded)
@@ -115,6 +118,7 @@ class FakeManager:
         self._manual = False
         self._resolved: Any = None
         self.frozen: list[list[str]] = []
+        self._queue: RunQueue | None = None
         self.forks: list[tuple[str, RunPlan]] = []
 
     @property
@@ -138,6 +142,35 @@ class FakeManager:
         self.plan = plan
         self._begin(plan, folder)
         return folder.name
+
+    @property
+    def queue(self) -> RunQueue:
+        """A real queue over this manager."""
+        if self._queue is None:
+            self._queue = RunQueue(self, self.host.paths().data / "queue.json")  # type: ignore[arg-type]
+        return self._queue
+
+    def take_queue(self, queue: RunQueue) -> None:
+        self._queue = queue
+
+    def outcome(self, folder: str) -> Outcome | None:
+        """As the real one; it saves nothing."""
+        run = self.view.snapshot(0, None)["run"]
+        if self.active or run is None or run["folder"] != folder:
+            return None
+        plan = RunFolder.open(self.outputs, folder).read_plan()
+        saved = winner_path(plan, self.host.paths().models) if plan.save.name else None
+        if saved is not None:
+            saved.parent.mkdir(exist_ok=True)
+            write_checkpoint(saved)
+        return Outcome(
+            self.view.state, self.view.snapshot(0, None)["sentence"], "stop" in self._flags, str(saved or "")
+        )
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return not self.active
 
     def resume(self, name: str, trials: int | None = None, verify: bool = False) -> str:
         self.commands.append(f"resume {'verify' if verify else ''}".strip())
@@ -413,6 +446,8 @@ class FakeManager:
         return None
 
     def close(self, timeout: float = 60.0) -> None:
+        if self._queue is not None:
+            self._queue.pause()
         self.stop()
         if self._thread:
             self._thread.join(timeout)

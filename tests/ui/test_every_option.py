@@ -162,6 +162,7 @@ ELSEWHERE: Mapping[str, str] = {
     "save.dtype": "tests/run/test_saved_files.py::test_the_winner_is_saved_as_the_plan_says",
     "save.vae": "tests/run/test_saved_files.py::test_the_winner_is_saved_as_the_plan_says",
     "save.pruned": "tests/run/test_saved_files.py::test_the_winner_is_saved_as_the_plan_says",
+    "save.name": "tests/run/test_queue.py::test_the_second_run_takes_the_winner_of_the_first",
     "save.fix_clip": "tests/run/test_saved_files.py::test_the_winner_is_saved_as_the_plan_says",
 }
 NOT_IN_A_NEW_FORM = {"vary.points", "vary.shape"}
