@@ -20,6 +20,12 @@
     hr_scale: '#txt2img_hr_scale input[type=number]',
     hr_upscaler: '#txt2img_hr_upscaler input',
     hr_second_pass_steps: '#txt2img_hires_steps input[type=number]',
+    hr_resize_x: '#txt2img_hr_resize_x input[type=number]',
+    hr_resize_y: '#txt2img_hr_resize_y input[type=number]',
+    hr_sampler_name: '#hr_sampler input',
+    hr_scheduler: '#hr_scheduler input',
+    hr_prompt: '#hires_prompt textarea',
+    hr_negative_prompt: '#hires_neg_prompt textarea',
     denoising_strength: '#txt2img_denoising_strength input[type=number]',
   };
   const host = () => (typeof window.gradioApp === 'function' ? window.gradioApp() : document);
@@ -35,7 +41,7 @@
       if (field.choices.length && !field.choices.includes(value)) continue;
       found[field.name] = value;
     }
-    if (!found.enable_hr) for (const name of ['hr_scale', 'hr_upscaler', 'hr_second_pass_steps', 'denoising_strength']) delete found[name];
+    if (!found.enable_hr) for (const name of Object.keys(found)) if (name.startsWith('hr_') || name === 'denoising_strength') delete found[name];
     return found;
   };
 
@@ -49,7 +55,9 @@
       check.box.checked = Boolean(value);
       return { node: check.node, get: () => check.box.checked };
     }
-    if (['sampler', 'scheduler', 'choice'].includes(field.kind)) {
+    const special = optim.payloadControls[field.kind];
+    if (special) return special(field, value, common);
+    if (['sampler', 'scheduler', 'upscaler', 'choice'].includes(field.kind)) {
       const names = value && !field.choices.includes(value) ? [value, ...field.choices] : field.choices;
       const none = field.kind === 'choice' ? null : el('option', { value: '', text: 'the program’s default' });
       const select = el('select', common, none, ...names.map((name) => el('option', { value: name, text: name })));
@@ -61,11 +69,10 @@
       return { node: optim.field(field.title, area, field.help), get: () => area.value };
     }
     const numeric = field.kind === 'whole' || field.kind === 'number';
-    const shown = field.kind === 'names' ? (value || []).join(', ') : field.kind === 'json' ? (Object.keys(value || {}).length ? JSON.stringify(value) : '') : value === null || value === undefined ? '' : value;
+    const shown = field.kind === 'json' ? (Object.keys(value || {}).length ? JSON.stringify(value) : '') : value === null || value === undefined ? '' : value;
     const input = el('input', { ...common, type: numeric ? 'number' : 'text', min: numeric ? low : null, max: numeric ? high : null, step: field.kind === 'whole' ? 1 : numeric ? 'any' : null, value: shown });
     const read = {
       text: () => input.value.trim(),
-      names: () => input.value.split(',').map((name) => name.trim()).filter(Boolean),
       whole: () => number(field, input.value),
       number: () => number(field, input.value),
       json: () => {

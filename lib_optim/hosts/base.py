@@ -40,6 +40,7 @@ __all__ = [
     "Host",
     "HostCapabilities",
     "HostPaths",
+    "HostScript",
     "HostState",
     "LiveWeights",
     "MergeSession",
@@ -81,6 +82,20 @@ class HostPaths:
 
 
 @dataclass(frozen=True)
+class HostScript:
+    """A script of the host that can work on images beside its own.
+
+    Attributes:
+        name: As the host's API calls it.
+        arguments: What each of its arguments is called, and its value where nothing is said; None where that is no
+            plain JSON.
+    """
+
+    name: str
+    arguments: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
 class HostCapabilities:
     """What the host can do.
 
@@ -92,6 +107,9 @@ class HostCapabilities:
         loras: Whether ``<lora:…>`` in a prompt works.
         text_encoder: Whether text encoders can be written.
         vae: Whether the VAE can be written.
+        styles: Names for `Payload.styles`.
+        upscalers: Names for `Payload.hr_upscaler`, the default first.
+        scripts: What `Payload.alwayson_scripts` may name.
     """
 
     architectures: tuple[str, ...]
@@ -101,6 +119,9 @@ class HostCapabilities:
     loras: bool
     text_encoder: bool = True
     vae: bool = True
+    styles: tuple[str, ...] = ()
+    upscalers: tuple[str, ...] = ()
+    scripts: tuple[HostScript, ...] = ()
 
 
 @dataclass(frozen=True)

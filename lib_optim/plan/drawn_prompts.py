@@ -40,6 +40,8 @@ def drawn_prompts(payloads: Sequence[Payload], wildcards: Wildcards, root: str) 
 
 def _drawn(payload: Payload, wildcards: Wildcards, root: str) -> list[Payload]:
     texts = (payload.prompt, payload.negative_prompt)
+    if payload.wildcards != "off" and any(map(wildcards.open, (payload.hr_prompt, payload.hr_negative_prompt))):
+        raise PlanError("wildcards are not drawn in the prompts of hires fix; write them out, or turn wildcards off.")
     if payload.wildcards == "off" or not any(map(wildcards.open, texts)):
         return [payload]
     if payload.wildcards == "all":

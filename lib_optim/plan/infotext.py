@@ -74,14 +74,15 @@ def infotext_payload(
                 values[field] = read(pairs[key])
             except ValueError as error:
                 raise PlanError(f"The setting '{key}' is '{pairs[key]}', which is no value for it.") from error
-    if "Size" in pairs:
-        size = re.fullmatch(r"(\d+)x(\d+)", pairs["Size"])
-        if size is None:
-            raise PlanError(f"The setting 'Size' is '{pairs['Size']}', which is no size.")
-        values |= {"width": int(size[1]), "height": int(size[2])}
-    values["enable_hr"] = "Hires upscale" in pairs
+    for key, sides in (("Size", ("width", "height")), ("Hires resize", ("hr_resize_x", "hr_resize_y"))):
+        if key in pairs:
+            size = re.fullmatch(r"(\d+)x(\d+)", pairs[key])
+            if size is None:
+                raise PlanError(f"The setting '{key}' is '{pairs[key]}', which is no size.")
+            values |= dict(zip(sides, map(int, size.groups()), strict=True))
+    values["enable_hr"] = "Hires upscale" in pairs or "Hires resize" in pairs
     values |= _scheduled(values, samplers, schedulers)
-    known = {*_FIELDS, "Size", *_HARMLESS}
+    known = {*_FIELDS, "Size", "Hires resize", *_HARMLESS}
     left = tuple(key for key in pairs if key not in known and not key.startswith("Optim "))
     return ReadInfotext(Payload(name=name, **values), left)
 
@@ -134,6 +135,11 @@ _FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "Hires upscale": ("hr_scale", float),
     "Hires steps": ("hr_second_pass_steps", int),
     "Hires upscaler": ("hr_upscaler", str),
+    "Hires sampler": ("hr_sampler_name", str),
+    "Hires schedule type": ("hr_scheduler", _schedule),
+    "Hires prompt": ("hr_prompt", str),
+    "Hires negative prompt": ("hr_negative_prompt", str),
+    "Hires CFG Scale": ("hr_cfg", float),
     "Eta": ("eta", float),
     "Sigma churn": ("s_churn", float),
     "Sigma tmin": ("s_tmin", float),

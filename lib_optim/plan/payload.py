@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.noun import Noun
+from lib_optim.plan.payload_extras import extra_problems
 
 __all__ = [
     "FORBIDDEN_OVERRIDES",
@@ -38,7 +39,8 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "steps": (1, 150), "cfg_scale": (0, 30), "width": (16, 4096), "height": (16, 4096),
     "batch_size": (1, 64), "n_iter": (1, 64), "seed": (-1, MAX_SEED), "subseed": (-1, MAX_SEED),
     "subseed_strength": (0, 1), "clip_skip": (1, 12), "hr_scale": (1, 8),
-    "hr_second_pass_steps": (0, 150), "denoising_strength": (0, 1), "score_weight": (0, 1e6),
+    "hr_second_pass_steps": (0, 150), "hr_resize_x": (0, 8192), "hr_resize_y": (0, 8192), "hr_cfg": (0, 30),
+    "resize_mode": (0, 3), "denoising_strength": (0, 1), "score_weight": (0, 1e6),
     "s_churn": (0, 100), "s_tmin": (0, 10), "s_noise": (0, 2),
 }  # fmt: skip
 """Least and greatest value of the number fields; `Payload.eta`, which may be None, has 0 to 1."""
@@ -76,7 +78,19 @@ class Payload(Noun):
         hr_scale: Hires fix factor.
         hr_upscaler: Hires fix upscaler.
         hr_second_pass_steps: Hires fix steps; 0 means as many as `steps`.
-        denoising_strength: Hires fix strength.
+        hr_resize_x: Hires fix width in pixels, instead of a factor; 0 follows from `hr_resize_y`, or from `hr_scale`.
+        hr_resize_y: Likewise.
+        hr_sampler_name: Hires fix sampler; empty takes `sampler_name`.
+        hr_scheduler: Hires fix noise schedule; empty takes `scheduler`.
+        hr_prompt: Hires fix prompt; empty takes `prompt`. Wildcards are not drawn in it.
+        hr_negative_prompt: Likewise.
+        hr_cfg: Hires fix guidance; 0 takes `cfg_scale`.
+        init_image: File name of the picture that the image begins from (img2img); empty: from noise.
+        init_digest: Digest of that picture's pixels, which the plan is given when the run starts: the file may change.
+        resize_mode: How that picture is brought to size: 0 stretched, 1 cropped, 2 filled up, 3 stretched as latent.
+        denoising_strength: Of hires fix, or of an `init_image`: how much of the picture below is made anew.
+        alwayson_scripts: Scripts of the host that work on these images, as in its API:
+            ``{"ADetailer": {"args": […]}}``; all others stay out of it.
         override_settings: Host settings for these images; those that swap models are refused.
         score_weight: Share of this payload in the trial's value; 0 shows its images and scores none.
         caption: What scorers read instead of the prompt, if given.
@@ -110,7 +124,18 @@ class Payload(Noun):
     hr_scale: float = 2.0
     hr_upscaler: str = ""
     hr_second_pass_steps: int = 0
+    hr_resize_x: int = 0
+    hr_resize_y: int = 0
+    hr_sampler_name: str = ""
+    hr_scheduler: str = ""
+    hr_prompt: str = ""
+    hr_negative_prompt: str = ""
+    hr_cfg: float = 0.0
+    init_image: str = ""
+    init_digest: str = ""
+    resize_mode: int = 0
     denoising_strength: float = 0.7
+    alwayson_scripts: Mapping[str, Any] = field(default_factory=dict)
     override_settings: Mapping[str, Any] = field(default_factory=dict)
     score_weight: float = 1.0
     caption: str = ""
@@ -153,13 +178,14 @@ class Payload(Noun):
             for name in FORBIDDEN_OVERRIDES
             if name in self.override_settings
         ]
+        found += extra_problems(self, where)
         if not self.name.strip():
             found.append(Problem(f"{where}.name", "A payload has no name; give it one."))
         return found
 
 
 # Fields that concern Optim and not the host.
-OWN_FIELDS = frozenset({"name", "score_weight", "caption", "wildcards", "batch_size", "n_iter"})
+OWN_FIELDS = frozenset({"name", "score_weight", "caption", "wildcards", "batch_size", "n_iter", "init_digest"})
 
 
 def _default(f: dataclasses.Field[Any]) -> Any:
@@ -228,7 +254,9 @@ def drawn_like(payloads: tuple[Payload, ...], known: tuple[Payload, ...], root: 
 
 def same_picture(a: ImageJob, b: ImageJob) -> bool:
     """Whether both jobs make the same image of the same merge, however it counts and whatever it is called."""
-    fields = (f.name for f in dataclasses.fields(Payload) if f.name not in OWN_FIELDS | {"seed", "subseed"})
+    # the picture below is the same if its pixels are, wherever it lies
+    compared = {f.name for f in dataclasses.fields(Payload)} - OWN_FIELDS - {"seed", "subseed", "init_image"}
+    fields = compared | {"init_digest"}
     same = all(getattr(a.payload, name) == getattr(b.payload, name) for name in fields)
     varied = a.payload.subseed_strength > 0
     return same and a.seed == b.seed and (not varied or a.subseed == b.subseed)

@@ -1,8 +1,8 @@
 """A run as one zip file: to keep, to show, or to take to another machine; and back again.
 
-What goes in: plan, record, table, recipe, report and images. What stays: the log, which holds paths of this machine,
-and the lock. What comes out is looked at as if a stranger had made it: names that we know, nothing outside the folder,
-bounded sizes, a plan that reads and a database of ours.
+What goes in: plan, record, table, recipe, report, images and the pictures that they begin from. What stays: the log,
+which holds paths of this machine, and the lock. What comes out is looked at as if a stranger had made it: names that
+we know, nothing outside the folder, bounded sizes, a plan that reads and a database of ours.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import IO
 from lib_optim.plan.errors import OptimError, RunError
 from lib_optim.plan.run_plan import RunPlan
 from lib_optim.run.folder import RunFolder, file_name
+from lib_optim.run.init_images import RUN_FOLDER
 from lib_optim.run.store import Store
 
 __all__ = ["MOST_BYTES", "export_run", "import_run"]
@@ -30,6 +31,7 @@ MOST_BYTES = 50_000_000_000
 _MOST_FILES = 200_000
 _FILES = ("plan.json", "run.db", "trials.csv", "best.mecha", "report.html")
 _IMAGE = re.compile(r"images/[^/\\\x00-\x1f:*?\"<>|]{1,200}\.png")
+_INIT = re.compile(rf"{RUN_FOLDER}/[0-9a-f]{{32}}\.png")
 _SPARE = 256 * 2**20  # bytes that stay free on the disk
 
 
@@ -54,6 +56,8 @@ def export_run(folder: RunFolder, target: IO[bytes], images: bool = True) -> Non
                     archive.write(path, f"{folder.name}/{name}")
             for path in sorted(folder.images.glob("*.png")) if images else ():
                 archive.write(path, f"{folder.name}/images/{path.name}", zipfile.ZIP_STORED)  # they are packed already
+            for path in sorted((folder.path / RUN_FOLDER).glob("*.png")):
+                archive.write(path, f"{folder.name}/{RUN_FOLDER}/{path.name}", zipfile.ZIP_STORED)
     except (OSError, sqlite3.Error) as error:
         raise RunError(f"{folder.name} can't be exported: {error}.") from error
 
@@ -76,7 +80,8 @@ def import_run(archive: Path, outputs: Path, name: str = "") -> str:
             _refuse_full(sum(member.file_size for member in members.values()), outputs)
             outputs.mkdir(parents=True, exist_ok=True)
             with _scratch(outputs) as scratch:
-                (scratch / "images").mkdir()
+                for below in ("images", RUN_FOLDER):
+                    (scratch / below).mkdir()
                 for relative, member in members.items():
                     _unpack(packed, member, scratch / relative)
                 _refuse_stranger(scratch)
@@ -104,7 +109,7 @@ def _looked_at(packed: zipfile.ZipFile) -> tuple[dict[str, zipfile.ZipInfo], str
         raise RunError(f"The archive holds {len(infos)} files, which is more than any run of ours.")
     for info in infos:
         top, _, relative = info.filename.partition("/")
-        known = relative in _FILES or _IMAGE.fullmatch(relative)
+        known = relative in _FILES or _IMAGE.fullmatch(relative) or _INIT.fullmatch(relative)
         if not known or file_name(top) != top or (info.external_attr >> 16) & 0o170000 == 0o120000 or relative in found:
             raise RunError(f"The archive holds '{info.filename[:100]}', which belongs to no run; nothing was imported.")
         found[relative] = info

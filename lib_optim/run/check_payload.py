@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lib_optim.hosts.base import Host
 from lib_optim.plan.errors import Problem
+from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.payload import Payload
+from lib_optim.plan.payload_extras import FORBIDDEN_SCRIPTS
 
 __all__ = ["payload_problems"]
 
@@ -21,15 +23,33 @@ def payload_problems(payload: Payload, where: str, host: Host) -> Iterator[Probl
                 f"{where}.{name}",
                 f"Payload '{payload.name}' sets {name}, which {host.title} cannot honour; remove it.",
             )
-    known = (("sampler_name", can.samplers, "sampler"), ("scheduler", can.schedulers, "scheduler"))
-    for name, names, noun in known:
-        value = getattr(payload, name)
-        if value and name in can.payload_fields and value not in names:
-            yield Problem(
-                f"{where}.{name}",
-                f"Payload '{payload.name}': {host.title} has no {noun} '{value}'; it has {', '.join(names[:12])}.",
-            )
+    for name, noun, names in (
+        ("sampler_name", "sampler", can.samplers),
+        ("scheduler", "scheduler", can.schedulers),
+        ("hr_sampler_name", "sampler", can.samplers),
+        ("hr_scheduler", "scheduler", can.schedulers),
+        ("hr_upscaler", "upscaler", can.upscalers),
+        ("styles", "style", can.styles),
+    ):
+        if name in can.payload_fields:
+            given = getattr(payload, name)
+            yield from _unknown(payload, f"{where}.{name}", noun, (given,) if isinstance(given, str) else given, names)
+    if "alwayson_scripts" in can.payload_fields:
+        # The WebUI's API takes a script's title in any case.
+        scripts = {script.name.lower(): script.name for script in can.scripts}
+        asked = [scripts.get(name.strip().lower(), name) for name in payload.alwayson_scripts]
+        allowed = [name for name in asked if name.strip().lower() not in FORBIDDEN_SCRIPTS]
+        path = f"{where}.alwayson_scripts"
+        yield from _unknown(payload, path, "always-on script", allowed, tuple(scripts.values()))
     if not can.loras and "<lora:" in payload.prompt:
         yield Problem(
             f"{where}.prompt", f"Payload '{payload.name}' uses a LoRA, which {host.title} cannot apply; remove it."
         )
+
+
+def _unknown(payload: Payload, path: str, noun: str, given: Sequence[str], names: Sequence[str]) -> Iterator[Problem]:
+    for value in given:
+        if value and value not in names:
+            has = f"it has {', '.join(names[:12])}" if names else "it has none"
+            hint = did_you_mean(value, names)
+            yield Problem(path, f"Payload '{payload.name}': there is no {noun} '{value}'; {has}.{hint}")

@@ -24,6 +24,7 @@ from lib_optim.run.context import RunContext
 from lib_optim.run.folder import RunFolder, list_runs
 from lib_optim.run.fork import Taken, take_over
 from lib_optim.run.hearing import Hearing
+from lib_optim.run.init_images import keep_with_run, take_in
 from lib_optim.run.marks import Mark
 from lib_optim.run.outcome import Outcome
 from lib_optim.run.passes import RunPass
@@ -88,7 +89,7 @@ class RunManager:
             self._queue = queue
 
     def check(self, plan: RunPlan) -> PlanCheck:
-        """Return every problem of `plan` and, if there is none, what it comes to. Touches nothing."""
+        """Return every problem of `plan` and, if there is none, what it comes to. Touches no run."""
         return check_plan(plan, self.host, self.scorers_dir)
 
     def start(self, plan: RunPlan) -> str:
@@ -104,6 +105,7 @@ class RunManager:
             resolved = self._resolve(plan)
             folder = RunFolder.create(self.outputs, plan.name)
             try:
+                keep_with_run(resolved.plan, self.host, folder.path)
                 folder.write_plan(resolved.plan)
                 self._launch(resolved, folder)
             except BaseException:
@@ -131,6 +133,7 @@ class RunManager:
             if trials is not None and not later_passes(folder):
                 plan = dataclasses.replace(plan, budget=dataclasses.replace(plan.budget, trials=trials))
             plan = dataclasses.replace(plan, models=tuple(found_model(model, self.host) for model in plan.models))
+            take_in(folder.path, self.host)
             self._launch(self._resolve(plan), folder, trials, verify)
             return folder.name
 
@@ -151,6 +154,7 @@ class RunManager:
         now = worker.context.resolved
         plan = with_prompts(dataclasses.replace(plan, passes=(), verify=now.plan.verify), self.host)
         refuse_another_run(now, self._resolve(plan))
+        keep_with_run(plan, self.host, worker.folder.path)
         return worker.context.history.change(plan).number
 
     def freeze(self, names: Sequence[str]) -> RunPass:
@@ -183,11 +187,13 @@ class RunManager:
         with self._guard:
             self._refuse_second()
             parent = recorded_run(self.host, self.scorers_dir, name)
+            take_in(parent.folder.path, self.host)
             plan = dataclasses.replace(plan, shared=SharedSpec())  # the others have not what this run takes over
             plan = dataclasses.replace(plan, models=tuple(found_model(model, self.host) for model in plan.models))
             resolved = self._resolve(plan)
             folder = RunFolder.create(self.outputs, plan.name)
             try:
+                keep_with_run(resolved.plan, self.host, folder.path)
                 taken = take_over(parent, resolved, folder, self.host)
                 self._launch(resolved, folder)
             except BaseException:

@@ -25,6 +25,7 @@ from lib_optim.ui.model_list import lora_files, model_rows
 from lib_optim.ui.own_methods import own_methods
 from lib_optim.ui.own_scorers import own_scorers
 from lib_optim.ui.payload_fields import payload_fields_json
+from lib_optim.ui.payload_store import pictures_in
 
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
@@ -73,7 +74,7 @@ class Catalog:
             "block_maps": self._own_maps(),
             "payloads": [_payload_json(payload, own, capabilities) for payload, own in payloads.values()],
             "payload_problems": problems,
-            "payload_fields": payload_fields_json(capabilities),
+            "payload_fields": payload_fields_json(capabilities, pictures_in(self.payloads_folder)),
             "payload_sets": sets,
             "scorers": scorers,
             "scorer_groups": [{"id": group.id, "title": group.title} for group in GROUPS],

@@ -2,6 +2,7 @@
 
 POST /optim/api/payload {payload, instead_of}   write one of the user's own payloads
 POST /optim/api/payload_delete {name}           take one away
+POST /optim/api/payload_picture {name, data}    keep a picture (base64) to begin images from; returns its name
 POST /optim/api/payload_read {name, data | infotext}   what a picture (base64) or its infotext would make as a payload
 """
 
@@ -55,6 +56,15 @@ class PayloadApi:
         name = str(call.body.get("name") or "")[:500]
         PayloadStore(self._folder()).delete(name)
         return {"deleted": name}
+
+    def picture(self, call: Call) -> dict[str, Any]:
+        """Put a picture into the folder of the user's payloads; return the name that `Payload.init_image` takes.
+
+        Raises:
+            RunError: It is no picture, or cannot be written.
+        """
+        name = str(call.body.get("name") or "picture")[:200]
+        return {"name": PayloadStore(self._folder()).keep_picture(name, opened_picture(name, call.file()))}
 
     def read(self, call: Call) -> dict[str, Any]:
         """Return ``payload`` and ``left``: the names of settings that a payload has no place for.

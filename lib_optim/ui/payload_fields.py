@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,9 @@ __all__ = ["FIELDS", "PayloadField", "payload_fields_json"]
 class PayloadField:
     """A field of the editor.
 
-    `kind`: ``text``, ``long`` (several lines), ``whole``, ``number``, ``bool``, ``names`` (a list, comma between),
-    ``choice``, ``sampler``, ``scheduler`` or ``json``. `group` is empty for what is in sight, else the title of a fold.
+    `kind`: ``text``, ``long`` (several lines), ``whole``, ``number``, ``bool``, ``many`` (several of a list),
+    ``choice``, ``option`` (a number with a name), ``sampler``, ``scheduler``, ``upscaler``, ``picture``, ``scripts`` or
+    ``json``. `group` is empty for what is in sight, else the title of a fold.
     """
 
     name: str
@@ -26,7 +28,9 @@ class PayloadField:
     help: str = ""
 
 
-_VARIATION, _HIRES, _MORE = "Variation", "Hires fix", "More"
+_VARIATION, _HIRES, _PICTURE, _MORE = "Variation", "Hires fix", "Begin from a picture (img2img)", "More"
+_SCRIPTS = "Scripts of the WebUI (ADetailer, ControlNet, …)"
+_RESIZE = ((0, "stretch it"), (1, "crop it"), (2, "fill up the sides"), (3, "stretch it as latent"))
 
 FIELDS = (
     PayloadField("name", "Name", "text"),
@@ -50,7 +54,7 @@ FIELDS = (
         "wildcards", "Wildcards in the prompts", "choice", _MORE,
         "{red|blue} and __file__: draw one text per image at Start, make all, or off.",
     ),
-    PayloadField("styles", "Styles", "names", _MORE, "Names of the WebUI's styles, a comma between."),
+    PayloadField("styles", "Styles", "many", _MORE, "Texts that the WebUI puts around the prompt, in this order."),
     PayloadField("tiling", "Tiling", "bool", _MORE),
     PayloadField("restore_faces", "Restore faces", "bool", _MORE),
     PayloadField("eta", "Eta", "number", _MORE, "Empty: the WebUI's own."),
@@ -61,20 +65,49 @@ FIELDS = (
         "override_settings", "Settings of the WebUI for these images", "json", _MORE,
         'JSON, such as {"eta_noise_seed_delta": 31337}; settings that swap the model are refused.',
     ),
-    PayloadField("enable_hr", "Hires fix", "bool", _HIRES),
+    PayloadField(
+        "init_image", "Picture", "picture", _PICTURE,
+        "Images begin from it instead of from noise. It lies beside your payloads; a run keeps what it began with.",
+    ),
+    PayloadField("resize_mode", "If its size is another", "option", _PICTURE),
+    PayloadField(
+        "denoising_strength", "Denoising strength", "number", _PICTURE,
+        "How much is made anew, of this picture or by hires fix: 0 nothing, 1 all.",
+    ),
+    PayloadField("enable_hr", "Hires fix", "bool", _HIRES, "A second pass at a larger size; strength: see above."),
     PayloadField("hr_scale", "Upscale by", "number", _HIRES),
-    PayloadField("hr_upscaler", "Upscaler", "text", _HIRES, "Empty: the WebUI's own."),
+    PayloadField("hr_resize_x", "or to this width", "whole", _HIRES, "0: by the factor."),
+    PayloadField("hr_resize_y", "and this height", "whole", _HIRES, "0: as the width wants it."),
+    PayloadField("hr_upscaler", "Upscaler", "upscaler", _HIRES),
     PayloadField("hr_second_pass_steps", "Hires steps", "whole", _HIRES, "0: as many as above."),
-    PayloadField("denoising_strength", "Denoising strength", "number", _HIRES),
+    PayloadField("hr_sampler_name", "Hires sampler", "sampler", _HIRES, "Empty: as above."),
+    PayloadField("hr_scheduler", "Hires schedule", "scheduler", _HIRES, "Empty: as above."),
+    PayloadField("hr_cfg", "Hires CFG scale", "number", _HIRES, "0: as above."),
+    PayloadField("hr_prompt", "Hires prompt", "long", _HIRES, "Empty: as above. Wildcards are not drawn in it."),
+    PayloadField("hr_negative_prompt", "Hires negative prompt", "long", _HIRES, "Empty: as above."),
+    PayloadField(
+        "alwayson_scripts", "Scripts that work on these images", "scripts", _SCRIPTS,
+        'As in the WebUI\'s API: {"name": {"args": [...]}}. Scripts that are not named here stay out of it.',
+    ),
     PayloadField("subseed", "Variation seed", "whole", _VARIATION, "-1: drawn at Start and kept."),
     PayloadField("subseed_strength", "Variation strength", "number", _VARIATION),
 )  # fmt: skip
 """In the order in which they are shown. `n_iter` is not asked for: the editor counts images, batched or not."""
 
 
-def payload_fields_json(can: HostCapabilities) -> list[dict[str, Any]]:
-    """Return the fields that a host honours, with limits, defaults and the names to choose from."""
-    named = {"sampler": can.samplers, "scheduler": can.schedulers, "choice": ("draw", "all", "off")}
+def payload_fields_json(can: HostCapabilities, pictures: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return the fields that a host honours, with limits, defaults and what to choose from.
+
+    Args:
+        can: What the host can do.
+        pictures: Names of the pictures in the user's payloads folder.
+    """
+    scripts = [{"name": row.name, "arguments": [list(argument) for argument in row.arguments]} for row in can.scripts]
+    named: dict[str, Sequence[Any]] = {
+        "sampler": can.samplers, "scheduler": can.schedulers, "choice": ("draw", "all", "off"), "many": can.styles,
+        "upscaler": can.upscalers, "picture": pictures, "option": [list(row) for row in _RESIZE], "scripts": scripts,
+    }  # fmt: skip
+    needed = {"scheduler", "scripts"}  # without a choice there is nothing to say
     blank = Payload("new").to_json()
     return [
         {
@@ -88,5 +121,5 @@ def payload_fields_json(can: HostCapabilities) -> list[dict[str, Any]]:
             "choices": list(named.get(row.kind, ())),
         }
         for row in FIELDS
-        if (row.name in OWN_FIELDS or row.name in can.payload_fields) and (row.kind != "scheduler" or can.schedulers)
+        if (row.name in OWN_FIELDS or row.name in can.payload_fields) and (row.kind not in needed or named[row.kind])
     ]

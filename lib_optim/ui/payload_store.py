@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lib_optim.hosts.init_images import plain_picture
 from lib_optim.plan.errors import PlanError, RunError
 from lib_optim.plan.payload import Payload, load_payload
 from lib_optim.run.folder import file_name, write_atomic
 
-__all__ = ["PayloadStore"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["PICTURES", "PayloadStore", "pictures_in"]
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+"""Ends of the names of pictures that images can begin from."""
+
+
+def pictures_in(folder: Path) -> list[str]:
+    """Return the names of the pictures in the folder of the user's payloads."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted(file.name for file in files if file.suffix.lower() in PICTURES and not file.name.startswith("."))
 
 
 class PayloadStore:
@@ -68,6 +82,30 @@ class PayloadStore:
             path.replace(path.with_name(f"{path.name}.deleted"))
         except OSError as error:
             raise RunError(f"{path.name} can't be deleted: {error.strerror or error}.") from error
+
+    def keep_picture(self, name: str, picture: Image.Image) -> str:
+        """Write a picture that images begin from, as PNG; return its file name. One that is there already is not kept
+        twice; another one of that name gets a number.
+
+        Raises:
+            RunError: It cannot be written.
+        """
+        plain = plain_picture(picture)
+        data = io.BytesIO()
+        plain.save(data, format="PNG")
+        stem = file_name(Path(name).stem)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for suffix in ("", *(f" {i}" for i in range(2, 1000))):
+                path = self._folder / f"{stem}{suffix}.png"
+                if not path.exists():
+                    write_atomic(path, data.getvalue())
+                elif path.read_bytes() != data.getvalue():
+                    continue
+                return path.name
+        except OSError as error:
+            raise RunError(f"{stem}.png can't be written: {error.strerror or error}.") from error
+        raise RunError(f"There are a thousand pictures called {stem} already; give this one another name.")
 
     def _places(self) -> dict[str, tuple[Path, int]]:
         """Return where each payload stands; files that cannot be read are left alone."""

@@ -15,7 +15,7 @@
     GET  /optim/api/queue | POST queue_add | queue_command   see `lib_optim.ui.queue_api`
     POST /optim/api/run_rename | run_trash | run_import | run_import_end   see `lib_optim.ui.runs_api`
     GET  /optim/api/run_export/{folder} | run_report/{folder} | run_log/{folder}
-    POST /optim/api/payload | payload_delete | payload_read   see `lib_optim.ui.payload_api`
+    POST /optim/api/payload | payload_delete | payload_picture | payload_read   see `lib_optim.ui.payload_api`
     POST /optim/api/calibrate_sample | calibrate | calibrate_stop, GET calibrate   see `lib_optim.ui.calibrate`
     GET  /optim/api/taste | POST taste | taste_save; GET ratings   see `lib_optim.ui.taste_api`
     POST /optim/api/selftest, GET same   start it; its state and report
@@ -67,10 +67,10 @@ ROOM = 60_000
 _SNAPSHOT = "/optim/api/snapshot"
 _SAMPLE = "/optim/api/calibrate_sample"
 _READ = "/optim/api/payload_read"
+_PICTURE = "/optim/api/payload_picture"
 _IMPORT = "/optim/api/run_import"
-_LARGE = {
-    path: size * 4 // 3 + MAX_BODY for path, size in ((_SAMPLE, MOST_BYTES), (_READ, MOST_BYTES), (_IMPORT, PIECE))
-}
+_SIZES = {_SAMPLE: MOST_BYTES, _READ: MOST_BYTES, _PICTURE: MOST_BYTES, _IMPORT: PIECE}
+_LARGE = {path: size * 4 // 3 + MAX_BODY for path, size in _SIZES.items()}
 """Routes that take more than the usual request: bytes. A file grows by a third in base64."""
 _MARKS: dict[str, Mark] = {"broken": "mark: broken", "left out": "mark: left out"}
 
@@ -140,6 +140,7 @@ class _Api:
             ("POST", "/optim/api/run_import_end", self._runs.end),
             ("POST", "/optim/api/payload", self._payload.save),
             ("POST", "/optim/api/payload_delete", self._payload.delete),
+            ("POST", _PICTURE, self._payload.picture),
             ("POST", _READ, self._payload.read),
             ("POST", _SAMPLE, self._calibrate.sample),
             ("POST", "/optim/api/calibrate", self._calibrate.start),

@@ -84,6 +84,7 @@ class NewPage:
                     (
                         "/calibrate_sample",
                         "/payload",
+                        "/payload_picture",
                         "/payload_read",
                         "/run_import_end",
                         "/queue_add",

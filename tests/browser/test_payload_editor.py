@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import NewPage
 from tests.run.test_calibrating import picture
 from tests.ui.fake import FakeManager
+from tests.ui.test_payload_editor import FULL
 
 pytestmark = [pytest.mark.ui, pytest.mark.browser]
 
@@ -77,3 +78,39 @@ def test_a_payload_comes_from_a_picture(new_page: NewPage, address: str, tmp_pat
     expect(page.locator("#optim_payload_left")).to_contain_text("clip_skip")
     page.click("#optim_payload_save")
     expect(page.locator(".optim-payload", has_text="my cat").locator("input")).to_be_checked()
+
+
+def test_styles_scripts_and_a_picture_to_begin_from(
+    new_page: NewPage, address: str, fake: FakeManager, tmp_path: Path
+) -> None:
+    fake.host.can = FULL
+    picture(3).save(tmp_path / "house.png")
+    page = new_page(address, height=1400)
+    page.click("#optim_payloads_card > summary")
+    page.click("#optim_payload_new")
+    for title in ("Begin from a picture", "Scripts of the WebUI", "More"):
+        page.locator("#optim_payload_dialog summary", has_text=title).click()
+    page.fill("#optim_payload_name", "everything")
+    page.get_by_label("soft, warm").check()
+    page.get_by_label("photo", exact=True).check()
+    expect(page.locator("#optim_payload_styles")).to_contain_text("soft, warm → photo")
+    page.set_input_files("#optim_payload_init_image_file", tmp_path / "house.png")
+    expect(page.locator("#optim_payload_init_image")).to_have_value("house.png")
+    page.select_option("#optim_payload_resize_mode", "1")
+    page.fill("#optim_payload_denoising_strength", "0.4")
+    page.click("#optim_payload_dialog >> text=Unit")
+    page.click("#optim_payload_dialog >> text=Frame")
+    expect(page.locator("#optim_payload_alwayson_scripts_legend")).to_contain_text("width, mask")
+    if os.environ.get("OPTIM_SHOT"):
+        page.screenshot(path=os.environ["OPTIM_SHOT"])
+    page.click("#optim_payload_save")
+    expect(page.locator(".optim-payload", has_text="everything")).to_have_count(1)
+    written = json.loads((fake.host.paths().data / "payloads" / "everything.json").read_text())
+    assert written == {
+        "name": "everything", "styles": ["soft, warm", "photo"], "init_image": "house.png", "resize_mode": 1,
+        "denoising_strength": 0.4, "alwayson_scripts": {"Unit": {"args": [True]}, "Frame": {"args": []}},
+    }  # fmt: skip
+    page.locator(".optim-payload", has_text="everything").get_by_text("Edit").click()
+    page.fill("#optim_payload_alwayson_scripts", "{")
+    page.click("#optim_payload_save")
+    expect(page.locator("#optim_payload_error")).to_contain_text("this is no JSON")

@@ -110,6 +110,7 @@ LIMITS = {
     "steps": (1, 150), "cfg_scale": (0, 30), "width": (16, 4096), "height": (16, 4096), "batch_size": (1, 64),
     "n_iter": (1, 64), "seed": (-1, MAX_SEED), "subseed": (-1, MAX_SEED), "subseed_strength": (0, 1),
     "clip_skip": (1, 12), "hr_scale": (1, 8), "hr_second_pass_steps": (0, 150), "denoising_strength": (0, 1),
+    "hr_resize_x": (0, 8192), "hr_resize_y": (0, 8192), "hr_cfg": (0, 30), "resize_mode": (0, 3),
     "eta": (0, 1), "s_churn": (0, 100), "s_tmin": (0, 10), "s_noise": (0, 2),
 }  # fmt: skip
 

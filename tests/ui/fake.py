@@ -71,10 +71,11 @@ class FakeHost:
         forest = {"name": "forest", "prompt": "a forest at dawn, mist", "steps": 8, "batch_size": 2}
         (folder / "data/payloads/forest.json").write_text(json.dumps(forest))
         self.loaded: str | None = "dreamlike_v6"
+        fields = frozenset({"prompt", "seed", "subseed", "steps", "width", "height"})
+        self.can = HostCapabilities(("sd1", "sdxl"), fields, ("Euler a",), (), False)
 
     def capabilities(self) -> HostCapabilities:
-        fields = frozenset({"prompt", "seed", "subseed", "steps", "width", "height"})
-        return HostCapabilities(("sd1", "sdxl"), fields, ("Euler a",), (), False)
+        return self.can
 
     def merge_device(self) -> str:
         return "cpu"

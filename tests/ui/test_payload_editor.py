@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,18 @@ import pytest
 from PIL.PngImagePlugin import PngInfo
 from starlette.testclient import TestClient
 
-from lib_optim.plan.payload import load_payload
+from lib_optim.hosts.base import HostCapabilities, HostScript
+from lib_optim.plan.payload import OWN_FIELDS, Payload, load_payload
 from lib_optim.ui.payload_fields import FIELDS
 from tests.run.test_calibrating import data, picture
 from tests.ui.fake import FakeManager
 
 pytestmark = pytest.mark.ui
+FULL = HostCapabilities(
+    ("sd1",), frozenset(field.name for field in dataclasses.fields(Payload)) - OWN_FIELDS, ("Euler a", "Euler"),
+    ("Automatic", "Karras"), True, styles=("photo", "soft, warm"), upscalers=("Latent",),
+    scripts=(HostScript("Frame", (("width", 1), ("mask", None))), HostScript("Unit", (("on", True),))),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -143,3 +150,42 @@ def test_the_editor_asks_for_what_the_host_honours_and_for_nothing_else(client: 
     assert {"name", "prompt", "seed", "steps", "width", "height", "batch_size", "score_weight", "caption"} <= names
     assert not {"enable_hr", "clip_skip", "scheduler"} & names
     assert names <= {row.name for row in FIELDS}
+
+
+def test_a_picture_to_begin_from_is_kept_beside_the_payloads_once(client: TestClient, folder: Path) -> None:
+    def put(name: str, seed: int) -> str:
+        encoded = base64.b64encode(data(picture(seed))).decode()
+        return str(client.post("/optim/api/payload_picture", json={"name": name, "data": encoded}).json()["name"])
+
+    assert put("../my house.jpg", 1) == "my-house.png"
+    assert put("my house.png", 1) == "my-house.png"  # the same again
+    assert put("my house.png", 2) == "my-house 2.png"
+    assert {path.name for path in folder.glob("*.png")} == {"my-house.png", "my-house 2.png"}
+    refused = client.post("/optim/api/payload_picture", json={"name": "x", "data": base64.b64encode(b"x").decode()})
+    assert refused.status_code == 409
+
+
+def test_what_the_host_offers_by_name_is_there_to_choose(
+    client: TestClient, manager: FakeManager, folder: Path
+) -> None:
+    manager.host.can = FULL
+    (folder / "start.PNG").write_bytes(b"")
+    rows = {row["name"]: row for row in client.get("/optim/api/setup").json()["payload_fields"]}
+    assert rows["styles"]["choices"] == ["photo", "soft, warm"]
+    assert rows["hr_upscaler"]["choices"] == ["Latent"]
+    assert rows["init_image"]["choices"] == ["start.PNG"]
+    assert rows["resize_mode"]["choices"][1] == [1, "crop it"]
+    assert rows["alwayson_scripts"]["choices"] == [
+        {"name": "Frame", "arguments": [["width", 1], ["mask", None]]},
+        {"name": "Unit", "arguments": [["on", True]]},
+    ]
+    scripts = {"Frame": {"args": [3]}}
+    assert save(client, name="x", styles=["soft, warm"], alwayson_scripts=scripts).status_code == 200
+    assert json.loads((folder / "x.json").read_text())["alwayson_scripts"] == scripts
+    assert "Did you mean 'Frame'" in save(client, name="y", alwayson_scripts={"Fram": {}}).json()["error"]
+
+
+def test_every_field_of_a_payload_is_in_the_editor_or_left_out_for_a_reason() -> None:
+    counted_otherwise, written_at_start = {"n_iter"}, {"init_digest"}
+    fields = {field.name for field in dataclasses.fields(Payload)}
+    assert fields - {row.name for row in FIELDS} == counted_otherwise | written_at_start

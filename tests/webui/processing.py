@@ -73,6 +73,8 @@ def make_processing(flavour: Flavour, step_hooks: list[Any]) -> SimpleNamespace:
         cached_c: ClassVar[list[Any]] = list(flavour.empty_cache)
         cached_uc: ClassVar[list[Any]] = list(flavour.empty_cache)
         scripts = None
+        script_args = ()
+        enable_hr = False
 
         def __post_init__(self) -> None:
             self.styles = self.styles or []
@@ -108,6 +110,12 @@ def make_processing(flavour: Flavour, step_hooks: list[Any]) -> SimpleNamespace:
             super().__post_init__()
             self.cached_hr_c = StableDiffusionProcessingTxt2Img.cached_hr_c
             self.cached_hr_uc = StableDiffusionProcessingTxt2Img.cached_hr_uc
+
+    @dataclasses.dataclass(repr=False)
+    class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
+        init_images: list[Any] | None = None
+        resize_mode: int = 0
+        denoising_strength: float = 0.75
 
     class Processed:
         def __init__(self, p: Any, images: list[Any], infotexts: list[str]) -> None:
@@ -194,7 +202,12 @@ def make_processing(flavour: Flavour, step_hooks: list[Any]) -> SimpleNamespace:
                     (shared.folder / "params.txt").write_text(create_infotext(p, 0), encoding="utf-8")
                 for i in range(p.batch_size):
                     seed = p.all_seeds[n * p.batch_size + i]
-                    x = sample(p, noise(seed, max(p.subseed, 0), p.subseed_strength), c, uc, p.steps)
+                    x = noise(seed, max(p.subseed, 0), p.subseed_strength)
+                    if getattr(p, "init_images", None):
+                        # The hosts draw what they encode from the process's own generator.
+                        grey = sum(p.init_images[0].convert("L").resize((1, 1)).getdata()) / 255
+                        x = x + grey + torch.randn(x.shape) * 0.1
+                    x = sample(p, x, c, uc, p.steps)
                     width, height = p.width, p.height
                     if p.enable_hr and not state.interrupted:
                         flavour.before_iteration(p)
@@ -203,6 +216,8 @@ def make_processing(flavour: Flavour, step_hooks: list[Any]) -> SimpleNamespace:
                         c2 = cached(p, prompt, [p.cached_hr_c, p.cached_c], (width, height), tags)
                         x = sample(p, x, c2, uc2, p.hr_second_pass_steps or p.steps)
                     images.append(picture(x, flavour.vae_signature(p), width, height))
+                    if p.scripts is not None:
+                        images[-1] = p.scripts.postprocess_image(p, images[-1])
                     infotexts.append(create_infotext(p, n * p.batch_size + i))
                     images[-1].info["parameters"] = infotexts[-1]
                 state.nextjob()
@@ -211,6 +226,7 @@ def make_processing(flavour: Flavour, step_hooks: list[Any]) -> SimpleNamespace:
     return SimpleNamespace(
         StableDiffusionProcessing=StableDiffusionProcessing,
         StableDiffusionProcessingTxt2Img=StableDiffusionProcessingTxt2Img,
+        StableDiffusionProcessingImg2Img=StableDiffusionProcessingImg2Img,
         Processed=Processed, process_images=process_images, create_infotext=create_infotext,
         closed=closed, processed=processed,
     )  # fmt: skip

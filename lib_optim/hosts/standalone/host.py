@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lib_optim.hosts.accelerator import merge_device_of, spare_bytes
 from lib_optim.hosts.base import Checkpoint, GeneratedImage, GenerationProgress, HostCapabilities, HostPaths, HostState
+from lib_optim.hosts.init_images import init_picture
 from lib_optim.hosts.standalone.demo import make_demo_checkpoints
 from lib_optim.hosts.standalone.infotext import infotext_of
 from lib_optim.hosts.standalone.lock import QueueLock
@@ -28,7 +29,7 @@ __all__ = ["StandaloneHost"]
 
 _FIELDS = frozenset({
     "prompt", "negative_prompt", "seed", "steps", "cfg_scale", "width", "height", "sampler_name", "scheduler",
-    "subseed", "subseed_strength", "clip_skip",
+    "subseed", "subseed_strength", "clip_skip", "init_image", "resize_mode", "denoising_strength",
 })  # fmt: skip
 
 
@@ -194,7 +195,8 @@ class StandaloneHost:
         self._refuse(job.payload)
         self._interrupt.clear()
         try:
-            image = generate_image(model, job, self._on_step)
+            picture = init_picture(self._paths.data, job.payload) if job.payload.init_image else None
+            image = generate_image(model, job, self._on_step, picture)
         except (RuntimeError, ValueError, IndexError) as error:
             raise HostError(f"The image could not be generated: {error}.") from error
         finally:

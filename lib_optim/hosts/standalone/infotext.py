@@ -27,6 +27,8 @@ def infotext_of(job: ImageJob, checkpoint: str, sha256: str, version: str, stamp
     values["Model"] = checkpoint
     if payload.subseed_strength:
         values |= {"Variation seed": job.subseed, "Variation seed strength": f"{payload.subseed_strength:g}"}
+    if payload.init_image:
+        values |= {"Denoising strength": f"{payload.denoising_strength:g}", "Init image": payload.init_image}
     if payload.clip_skip != 1:
         values["Clip skip"] = payload.clip_skip
     values |= {**stamp, "Version": version}

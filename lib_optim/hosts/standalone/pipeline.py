@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lib_optim.hosts.standalone.encode import encode, pad_alike
+from lib_optim.hosts.standalone.img2img import begun
 from lib_optim.hosts.standalone.model import LoadedModel
 from lib_optim.hosts.standalone.samplers import build_scheduler, sampler_row
 from lib_optim.plan.errors import HostError
@@ -21,7 +22,9 @@ __all__ = ["generate_image"]
 _SCALE = 8  # pixels per latent
 
 
-def generate_image(model: LoadedModel, job: ImageJob, on_step: Callable[[int, int], None]) -> Image.Image:
+def generate_image(
+    model: LoadedModel, job: ImageJob, on_step: Callable[[int, int], None], picture: Image.Image | None = None
+) -> Image.Image:
     """Generate one image (mode RGB). The same model bits and job give the same pixels.
 
     Random numbers come from one CPU generator per image, seeded with `job.seed`, on every device.
@@ -30,6 +33,7 @@ def generate_image(model: LoadedModel, job: ImageJob, on_step: Callable[[int, in
         model: A loaded checkpoint.
         job: What to generate.
         on_step: Called with (steps done, steps) before each step and before decoding; may raise to end it.
+        picture: Mode RGB; the image begins from it instead of from noise alone.
 
     Raises:
         HostError: Something in the payload cannot be honoured, or the result is not finite.
@@ -51,12 +55,16 @@ def generate_image(model: LoadedModel, job: ImageJob, on_step: Callable[[int, in
         added = _added(prompts, payload.width, payload.height)
         generator = torch.Generator("cpu").manual_seed(job.seed)
         shape = (1, unet.config.in_channels, payload.height // _SCALE, payload.width // _SCALE)
-        noise = _noise(shape, generator, job, payload.subseed_strength)
+        noise = _noise(shape, generator, job, payload.subseed_strength).to(unet.device)
         scheduler.set_timesteps(payload.steps, device=unet.device)
-        latents = noise.to(unet.device) * scheduler.init_noise_sigma
-        total = len(scheduler.timesteps)
+        timesteps = scheduler.timesteps
+        if picture is None:
+            latents = noise * scheduler.init_noise_sigma
+        else:
+            latents, timesteps = begun(model.modules["vae"], scheduler, picture, noise, payload)
+        total = len(timesteps)
         extra = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
-        for i, timestep in enumerate(scheduler.timesteps):
+        for i, timestep in enumerate(timesteps):
             on_step(i, total)
             scaled = scheduler.scale_model_input(torch.cat([latents] * len(prompts)), timestep).to(unet.dtype)
             predicted = unet(scaled, timestep, encoder_hidden_states=context, added_cond_kwargs=added).sample.float()

@@ -18,11 +18,13 @@ from lib_optim.hosts.base import (
     HostPaths,
     HostState,
 )
+from lib_optim.hosts.init_images import init_picture
 from lib_optim.hosts.live import TableSession
-from lib_optim.hosts.webui import checkpoints, payload
+from lib_optim.hosts.webui import checkpoints, lists, payload, scripts
 from lib_optim.hosts.webui.jobs import JobDesk
 from lib_optim.hosts.webui.lock import QueueLock
 from lib_optim.hosts.webui.options import kept
+from lib_optim.hosts.webui.seeded import seeded
 from lib_optim.hosts.webui.session import WebuiModel, WebuiSession
 from lib_optim.plan.architectures import Architecture, architecture_of
 from lib_optim.plan.errors import HostChanged, HostError, Interrupted, OptimError
@@ -107,7 +109,8 @@ class WebuiHost(ABC):
         samplers = tuple(sampler.name for sampler in sd_samplers.visible_samplers())
         return HostCapabilities(
             architectures=("sd1", "sdxl"), payload_fields=payload.payload_fields(), samplers=samplers,
-            schedulers=_schedulers(), loras=True,
+            schedulers=_schedulers(), loras=True, styles=lists.styles(), upscalers=lists.upscalers(),
+            scripts=scripts.script_rows(),
         )  # fmt: skip
 
     def paths(self) -> HostPaths:
@@ -160,15 +163,17 @@ class WebuiHost(ABC):
         self._lock.require("Generating an image")
         if self._desk.stop_requested():
             raise Interrupted("The WebUI's Interrupt button was pressed.")
-        fields, overrides = payload.processing_fields(job), payload.overrides_of(job.payload)
+        asked = job.payload
+        picture = init_picture(self.paths().data, asked) if asked.init_image else None
+        fields, overrides = payload.processing_fields(job, picture), payload.overrides_of(asked)
         live = self._live
         if live is not None:
             live.model.check_same()
             live.model.freshen()
         before = self._model()
         try:
-            with self._desk.image(job.payload.steps):
-                image, infotext, cut = self._process(fields, overrides, stamp)
+            with self._desk.image(asked.steps):
+                image, infotext, cut = self._process(fields, overrides, stamp, asked.alwayson_scripts)
         finally:
             if live is not None:
                 live.model.generated()
@@ -202,23 +207,33 @@ class WebuiHost(ABC):
         return self._desk.task_id
 
     def _process(
-        self, fields: Mapping[str, Any], overrides: Mapping[str, Any], stamp: Mapping[str, str]
+        self,
+        fields: Mapping[str, Any],
+        overrides: Mapping[str, Any],
+        stamp: Mapping[str, str],
+        named: Mapping[str, Any],
     ) -> tuple[Any, str, bool]:
         with self._pinned() as pins:
             settings = {**overrides, **pins}
             with kept(settings), _no_prompt_history():
-                return self._on_main_thread(lambda: self._one_image(fields, settings, stamp))
+                return self._on_main_thread(lambda: self._one_image(fields, settings, stamp, named))
 
     def _one_image(
-        self, fields: Mapping[str, Any], settings: Mapping[str, Any], stamp: Mapping[str, str]
+        self,
+        fields: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        stamp: Mapping[str, str],
+        named: Mapping[str, Any],
     ) -> tuple[Any, str, bool]:
         from modules import processing
 
-        p = processing.StableDiffusionProcessingTxt2Img(**fields, override_settings=dict(settings))
+        made_by = payload.processing_class(img2img="init_images" in fields)
+        p = made_by(**fields, override_settings=dict(settings))
         try:
-            p.scripts = None
-            p.extra_generation_params.update(self._truth(stamp))
-            processed = processing.process_images(p)
+            # Only what the payload names: the user's other scripts stay out of it.
+            with scripts.working_on(p, named, img2img="init_images" in fields), seeded(int(fields["seed"])):
+                p.extra_generation_params.update(self._truth(stamp))
+                processed = processing.process_images(p)
         except OptimError:
             raise
         except Exception as error:

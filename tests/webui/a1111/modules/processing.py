@@ -69,5 +69,6 @@ class _A1111:
 _made = make_processing(_A1111(), sd_samplers.step_hooks)
 StableDiffusionProcessing = _made.StableDiffusionProcessing
 StableDiffusionProcessingTxt2Img = _made.StableDiffusionProcessingTxt2Img
+StableDiffusionProcessingImg2Img = _made.StableDiffusionProcessingImg2Img
 Processed, process_images = _made.Processed, _made.process_images
 closed, processed = _made.closed, _made.processed

@@ -16,7 +16,15 @@ opts = parts.Options(parts.default_options(()))
 opts.load(config_filename)
 loaded_hypernetworks = []
 hypernetworks = {}
-sd_upscalers = []
+sd_upscalers = [SimpleNamespace(name="Lanczos")]
+latent_upscale_modes = {"Latent": {}}
+prompt_styles = SimpleNamespace(
+    styles={
+        "---- STYLES ----": SimpleNamespace(prompt=None),
+        "photo": SimpleNamespace(prompt="photo of {prompt}"),
+        "soft, warm": SimpleNamespace(prompt="soft light"),
+    }
+)
 
 
 class Shared(sys.modules[__name__].__class__):

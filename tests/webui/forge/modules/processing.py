@@ -72,5 +72,6 @@ class _Forge:
 _made = make_processing(_Forge(), sd_samplers.step_hooks)
 StableDiffusionProcessing = _made.StableDiffusionProcessing
 StableDiffusionProcessingTxt2Img = _made.StableDiffusionProcessingTxt2Img
+StableDiffusionProcessingImg2Img = _made.StableDiffusionProcessingImg2Img
 Processed, process_images = _made.Processed, _made.process_images
 closed, processed = _made.closed, _made.processed
