@@ -135,10 +135,12 @@ class _Reader:
 
     def _model(self, node: Any) -> None:
         name = model_name(node)
-        config = node.model_config.identifier if node.model_config is not None else ""
+        config = "" if node.model_config is None else getattr(node.model_config, "identifier", None)
+        if not isinstance(config, str):
+            raise PlanError(f"The recipe gives the model {PurePosixPath(name).name} no kind that can be read.")
         if config.endswith("_lora"):
             raise PlanError(f"The recipe applies the LoRA {PurePosixPath(name).name}, which Optim cannot; take it out.")
-        space = node.merge_space.identifier if node.merge_space is not None else "weight"
+        space = "weight" if node.merge_space is None else getattr(node.merge_space, "identifier", node.merge_space)
         if space != "weight":
             raise PlanError(
                 f"The recipe takes {PurePosixPath(name).name} for a difference ({space}) instead of a model, which "

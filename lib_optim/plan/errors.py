@@ -14,6 +14,7 @@ OptimError                 one sentence for the user: what, why, what to do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -29,11 +30,31 @@ __all__ = [
     "RunError",
     "ScorerError",
     "StoreError",
+    "shown",
 ]
+
+
+_UNSHOWN = re.compile(
+    "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+"""Control characters, halves of characters, and what turns the direction of the text around it."""
+_MOST_CHARACTERS = 1200
+
+
+def shown(sentence: str) -> str:
+    """Return a sentence as it may be shown, logged and sent: it often quotes what a stranger wrote."""
+    sentence = _UNSHOWN.sub("\ufffd", sentence)
+    if len(sentence) <= _MOST_CHARACTERS:
+        return sentence
+    half = _MOST_CHARACTERS // 2
+    return f"{sentence[:half]} … {sentence[-half:]}"
 
 
 class OptimError(Exception):
     """Root of all expected errors. ``str(error)`` is one sentence fit for the user interface."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(shown(part) if isinstance(part, str) else part for part in arguments))
 
 
 @dataclass(frozen=True)
@@ -47,6 +68,9 @@ class Problem:
 
     where: str
     sentence: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sentence", shown(self.sentence))
 
     def __str__(self) -> str:
         return self.sentence
@@ -63,7 +87,8 @@ class PlanError(OptimError):
         if isinstance(problems, str):
             problems = (Problem("", problems),)
         self.problems: tuple[Problem, ...] = tuple(problems)
-        super().__init__(" ".join(str(problem) for problem in self.problems))
+        # Whole: each sentence is short enough.
+        Exception.__init__(self, " ".join(str(problem) for problem in self.problems))
 
 
 class CheckpointError(OptimError):

@@ -29,6 +29,7 @@ from lib_optim.plan.yaml_lines import at_line, read_yaml
 __all__ = ["is_guide_file", "read_guide", "write_guide"]
 
 T = TypeVar("T", bound=Noun)
+_LARGEST = 1e300
 _FIELDS = ("version", "components", "bounds")
 _HEAD = '# A guide of Optim: what is varied, and within which bounds. See "A guide as a file" in the user guide.\n'
 
@@ -125,6 +126,8 @@ def _bounds(data: Any, problems: list[Problem]) -> dict[str, Bound]:
     for name, value in data.items():
         where = f"bounds.{name}"
         if isinstance(value, bool | int | float):
+            if not isinstance(value, bool) and not abs(value) <= _LARGEST:
+                problems.append(Problem(where, f"{name} is too large a number; write one below {_LARGEST:g}."))
             found[str(name)] = Bound("fixed", value=value)
         elif isinstance(value, str):
             try:

@@ -123,6 +123,7 @@ def _build(cls: type[T], values: dict[str, Any], where: str) -> T:
 def _convert(hint: Any, value: Any, path: str) -> Any:
     origin = typing.get_origin(hint)
     if hint is Any:
+        _refuse_halves(value, path)
         return value
     if origin in (typing.Union, types.UnionType):
         return _convert_union(typing.get_args(hint), value, path)
@@ -146,6 +147,8 @@ def _convert_container(hint: Any, origin: Any, value: Any, path: str) -> Any:
         return tuple(_convert_all(item, {f"{path}[{i}]": entry for i, entry in enumerate(value)}).values())
     if not isinstance(value, Mapping):
         raise _wrong(path, "an object", value)
+    for key in value:
+        _refuse_halves(str(key), path)
     item = typing.get_args(hint)[1]
     entries = _convert_all(item, {f"{path}.{key}": entry for key, entry in value.items()})
     return dict(zip(map(str, value), entries.values(), strict=True))
@@ -185,6 +188,27 @@ def _int(value: Any, path: str) -> int:
     return value
 
 
+def _text(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong(path, "text", value)
+    _refuse_halves(value, path)
+    return value
+
+
+def _refuse_halves(value: Any, path: str) -> None:
+    """Refuse texts that neither the plan's file nor the database could hold, however deep in `value`."""
+    if isinstance(value, list | tuple):
+        for part in value:
+            _refuse_halves(part, path)
+    elif isinstance(value, Mapping):
+        _refuse_halves([*map(str, value), *value.values()], path)
+    elif isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise PlanError([Problem(path, f"'{path}' holds half of a character; leave it out.")]) from error
+
+
 def _exactly(kind: type, words: str) -> Callable[[Any, str], Any]:
     def check(value: Any, path: str) -> Any:
         if not isinstance(value, kind):
@@ -197,7 +221,7 @@ def _exactly(kind: type, words: str) -> Callable[[Any, str], Any]:
 _SCALARS: dict[Any, Callable[[Any, str], Any]] = {
     float: _float,
     int: _int,
-    str: _exactly(str, "text"),
+    str: _text,
     bool: _exactly(bool, "true or false"),
     type(None): _exactly(type(None), "empty"),
 }

@@ -109,8 +109,9 @@ _Read = tuple[Mapping[str, float], Mapping[str, Value], tuple[str, ...]]
 
 def _ours(row: _Row, blocks: BlockMap) -> _Read:
     del blocks
-    others = {column for column in row if column in _OURS or column.startswith(("score:", "axis:"))}
-    named = {k: v for k, v in row.items() if k not in others and isinstance(v, str)}
+    # A row with more cells than the header has columns keeps the rest as a list, under no name.
+    found = {k: v for k, v in row.items() if isinstance(k, str) and isinstance(v, str)}
+    named = {k: v for k, v in found.items() if k not in _OURS and not k.startswith(("score:", "axis:"))}
     return {}, {name: _value(cell) for name, cell in named.items() if cell}, ()
 
 

@@ -64,7 +64,7 @@ def weights_of_infotext(infotext: str, blocks: BlockMap) -> BlockWeights:
     """
     found: dict[str, dict[str, str]] = {}
     for kind, letter, text in _MIXER.findall(infotext):
-        found.setdefault(letter, {})[kind] = str(json.loads(text)) if text.startswith('"') else text.strip()
+        found.setdefault(letter, {})[kind] = _unquoted(text)
     for letter in sorted(found):
         text = found[letter].get("mbw weights") or found[letter].get("alpha", "")
         if text:
@@ -117,6 +117,13 @@ def _auto_mbw(recipe: Mapping[str, Any], blocks: BlockMap) -> BlockWeights:
 _RECIPES: Mapping[str, Callable[[Mapping[str, Any], BlockMap], BlockWeights]] = {
     "optim": _optim, "sd-webui-supermerger": _supermerger, "sd-webui-model-mixer": _mixer, "auto-mbw-rt": _auto_mbw,
 }  # fmt: skip
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return str(json.loads(text)) if text.startswith('"') else text.strip()
+    except ValueError:  # a quote that does not end, or what no text may hold
+        return text.strip('"')
 
 
 def _object(text: str | None) -> Mapping[str, Any] | None:

@@ -35,6 +35,8 @@ _WEIGHT = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)::")
 _PICK = re.compile(r"\s*(\d{1,2})\$\$")
 _ESCAPED = frozenset("{}|_")
 _DEEPEST = 12
+_DEEPEST_BRACES = 50
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Wildcards:
             if end > at and (found := self._choice(text[at + 1 : end], depth)) is not None:
                 parts.append(found)
                 at = end + 1
-            elif name is not None and not _IN_TAG.search(text, 0, at):
+            elif name is not None and not _in_tag(text, at):
                 parts.append(self._file(name[1].strip(), depth))
                 at = name.end()
             else:
@@ -132,8 +134,8 @@ class Wildcards:
 
     def _content(self, name: str) -> str:
         root = self._folder.resolve()
-        path = (root / f"{name}.txt").resolve()
-        if not path.is_relative_to(root) or not path.is_file():
+        path = (root / f"{name[:_LONGEST_NAME]}.txt").resolve()
+        if len(name) > _LONGEST_NAME or not path.is_relative_to(root) or not path.is_file():
             known = [p.relative_to(root).with_suffix("").as_posix() for p in sorted(root.rglob("*.txt"))]
             hint = did_you_mean(name, known)
             raise PlanError(
@@ -143,6 +145,10 @@ class Wildcards:
             return path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise PlanError(f"The wildcard file {name}.txt can't be read: {error}.") from error
+
+
+def _in_tag(text: str, at: int) -> bool:
+    return _IN_TAG.match(text, max(text.rfind("<", 0, at), 0), at) is not None
 
 
 def _closing(text: str, at: int) -> int:
@@ -155,6 +161,8 @@ def _closing(text: str, at: int) -> int:
             depth += 1 if text[at] == "{" else -1
             if not depth:
                 return at
+            if depth > _DEEPEST_BRACES:  # every one of them is looked for to the end of the prompt
+                raise PlanError(f"A prompt has more than {_DEEPEST_BRACES} braces inside of each other; mend it.")
         at += 1
     return -1
 

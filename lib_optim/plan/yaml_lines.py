@@ -12,7 +12,8 @@ from lib_optim.plan.errors import PlanError, Problem
 
 __all__ = ["at_line", "read_yaml"]
 
-_MOST_CHARACTERS = 1_000_000
+_MOST_CHARACTERS = 200_000
+_DEEPEST = 50
 
 
 class _Loader(yaml.SafeLoader):
@@ -44,7 +45,11 @@ def read_yaml(text: str, what: str) -> tuple[Any, dict[str, int]]:
     if len(text) > _MOST_CHARACTERS:
         raise PlanError(f"{what} is longer than {_MOST_CHARACTERS} characters; it cannot be one.")
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:  # the parser's time grows with the square of it
+                raise _wrong(event.start_mark, f"{what} is nested more than {_DEEPEST} deep")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise _wrong(event.start_mark, "anchors and aliases (& and *) are not read; write it out")
             tag = getattr(event, "tag", None)

@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -88,7 +89,7 @@ def import_run(archive: Path, outputs: Path, name: str = "") -> str:
                 return _moved(scratch, outputs, file_name(name or called))
     except zipfile.BadZipFile as error:
         raise RunError(f"{archive.name} is no zip file, or a damaged one ({error}).") from error
-    except (OSError, RuntimeError, NotImplementedError, EOFError, sqlite3.Error) as error:
+    except (OSError, RuntimeError, NotImplementedError, EOFError, ValueError, zlib.error, sqlite3.Error) as error:
         raise RunError(f"{archive.name} can't be imported: {error}.") from error
 
 
@@ -104,7 +105,7 @@ def _looked_at(packed: zipfile.ZipFile) -> tuple[dict[str, zipfile.ZipInfo], str
     """Return the files of the one run in the archive, by their place in its folder, and how the folder was called."""
     found: dict[str, zipfile.ZipInfo] = {}
     tops: set[str] = set()
-    infos = [info for info in packed.infolist() if not info.is_dir()]
+    infos = [info for info in packed.infolist() if not info.filename.endswith("/")]
     if len(infos) > _MOST_FILES:
         raise RunError(f"The archive holds {len(infos)} files, which is more than any run of ours.")
     for info in infos:

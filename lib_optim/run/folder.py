@@ -16,9 +16,11 @@ from typing import Any
 from lib_optim.plan.errors import PlanError, RunError, StoreError
 from lib_optim.plan.run_plan import RunPlan
 
-__all__ = ["RunFolder", "file_name", "list_runs", "write_atomic"]
+__all__ = ["RunFolder", "file_name", "is_plain_name", "list_runs", "write_atomic"]
 
-_WINDOWS_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
+_WINDOWS_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)\s*(\.|$)", re.IGNORECASE)
+_PATHLIKE = re.compile(r'[\\/:*?"<>|\x00-\x1f\ud800-\udfff]')
+_LONGEST_NAME = 200
 
 
 class RunFolder:
@@ -74,7 +76,7 @@ class RunFolder:
             StoreError: There is no such run, or `name` is not a plain folder name.
         """
         path = outputs / name
-        if not name or Path(name).name != name or name in (".", "..") or not (path / "plan.json").is_file():
+        if not is_plain_name(name) or not (path / "plan.json").is_file():
             raise StoreError(f"There is no run '{name}'; choose one from the list.")
         return cls(path)
 
@@ -169,7 +171,8 @@ def list_runs(outputs: Path) -> list[RunFolder]:
     """Return the runs below `outputs`, newest first."""
     if not outputs.is_dir():
         return []
-    folders = [RunFolder(entry) for entry in outputs.iterdir() if (entry / "plan.json").is_file()]
+    named = (entry for entry in outputs.iterdir() if is_plain_name(entry.name))
+    folders = [RunFolder(entry) for entry in named if (entry / "plan.json").is_file()]
     return sorted(folders, key=lambda folder: folder.plan.stat().st_mtime, reverse=True)
 
 
@@ -191,6 +194,21 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise StoreError(f"{path.name} cannot be written ({error.strerror or error}); is the disk full?") from error
+
+
+def is_plain_name(name: str) -> bool:
+    """Tell whether `name` names something in a folder and nothing else, on every operating system.
+
+    Not so: what has a path or a drive in it, is hidden (so is what is half imported), ends with what Windows leaves
+    away, is a device of Windows, or too long for any disk.
+    """
+    return (
+        0 < len(name) <= _LONGEST_NAME
+        and not _PATHLIKE.search(name)
+        and not name.startswith(".")
+        and not name.endswith((".", " "))
+        and not _WINDOWS_RESERVED.match(name)
+    )
 
 
 def file_name(name: str) -> str:

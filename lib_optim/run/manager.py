@@ -21,7 +21,7 @@ from lib_optim.run.check import PlanCheck, Resolved, check_plan
 from lib_optim.run.choosing import choose_recorded
 from lib_optim.run.comparing import Answer
 from lib_optim.run.context import RunContext
-from lib_optim.run.folder import RunFolder, list_runs
+from lib_optim.run.folder import RunFolder, is_plain_name, list_runs
 from lib_optim.run.fork import Taken, take_over
 from lib_optim.run.hearing import Hearing
 from lib_optim.run.init_images import keep_with_run, take_in
@@ -421,8 +421,9 @@ class RunManager:
         with contextlib.suppress(StoreError):
             images = RunFolder.open(self.outputs, folder).images
             path = images / file
-            if Path(file).name == file and path.suffix == ".png" and path.is_file() and not path.is_symlink():
-                return path
+            if not is_plain_name(file) or path.suffix != ".png" or images.is_symlink() or path.is_symlink():
+                return None
+            return path if path.is_file() else None
         return None
 
     def outcome(self, folder: str) -> Outcome | None:

@@ -35,7 +35,7 @@ def json_of(text: str, what: str) -> dict[str, Any]:
     """
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (TypeError, ValueError, RecursionError) as error:  # the first: a column that holds bytes or nothing
         raise _damaged(what, str(error)) from error
     if not isinstance(found, dict):
         raise _damaged(what, "not an object")

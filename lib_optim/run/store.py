@@ -68,7 +68,7 @@ class Store:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
             self._open()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:  # the second: names in it that are no text
             raise StoreError(f"The database {path.name} of {path.parent.name} cannot be opened: {error}.") from error
 
     def _open(self) -> None:
@@ -281,7 +281,7 @@ class Store:
         with self._guard:
             try:
                 return self._db.execute(query, arguments).fetchall()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, ValueError) as error:
                 raise StoreError(f"The run's database cannot be read: {error}.") from error
 
     def _one(self, query: str) -> tuple[Any, ...] | None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from lib_optim.plan.errors import PlanError, Problem, RunError
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.scoring.picture_text import opened_picture
+from lib_optim.ui.form_shape import checked_form
 from lib_optim.ui.http import Call, Refused
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class CalibrateApi:
 
         problems: list[Problem] = []
         form = call.body.get("form")
-        specs = self._judges(form if isinstance(form, Mapping) else {}, problems)
+        specs = self._judges(checked_form(form), problems)
         if problems:
             raise PlanError(problems)
         with self._guard:

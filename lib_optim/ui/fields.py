@@ -15,7 +15,7 @@ def number(value: Any) -> float | None:
     """Return `value` as a finite number, or None if it is none."""
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last: a whole number beyond every float
         return None
     return found if math.isfinite(found) else None
 

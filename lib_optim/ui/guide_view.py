@@ -17,6 +17,7 @@ from lib_optim.plan.refine import refined_for
 from lib_optim.plan.space import Parameter, Setting, Space, space_of
 from lib_optim.ui.form import form_parts
 from lib_optim.ui.form_blocks import form_blocks
+from lib_optim.ui.form_shape import checked_form
 from lib_optim.ui.guide_form import guide_from_form
 from lib_optim.ui.guide_table import edited, guide_rows
 from lib_optim.ui.http import Call, Refused
@@ -41,8 +42,9 @@ def guide_shown(call: Call, catalog: Catalog) -> dict[str, Any]:
         Refused: The request is malformed.
     """
     form, edit = call.body.get("form"), call.body.get("edit")
-    if not isinstance(form, Mapping) or not isinstance(edit, Mapping | None):
-        raise Refused(400, "The request holds no form, or an edit that is none.")
+    form = checked_form(form)
+    if not isinstance(edit, Mapping | None):
+        raise Refused(400, "The request holds an edit that is none.")
     choices = catalog.choices()
     custom: str | None = None
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +16,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lib_optim.plan.errors import OptimError, PlanError, RunError
+from lib_optim.plan.errors import OptimError, PlanError, RunError, shown
 from lib_optim.ui.compat import login_missing
 
 __all__ = ["MAX_BODY", "Call", "Refused", "endpoint"]
 
 _log = logging.getLogger(__name__)
+_HALF = re.compile(rb"\\\\u[dD][89a-fA-F]")
 MAX_BODY = 1_000_000
 """Bytes that a request may have, unless its route says otherwise."""
 
@@ -90,7 +93,7 @@ def endpoint(
             return _error(500, "Optim met an error of its own; the trace is in the program's log.")
         if isinstance(result, Response):
             return result
-        return JSONResponse(result, headers={"Cache-Control": "no-store"})
+        return _Json(result, headers={"Cache-Control": "no-store"})
 
     return serve
 
@@ -104,8 +107,25 @@ def _is_local(request: Request) -> bool:
     )
 
 
+class _Json(JSONResponse):
+    """JSON of anything that Python holds: a file's name need not be text to other programs."""
+
+    def render(self, content: Any) -> bytes:
+        try:
+            return super().render(content)
+        except UnicodeEncodeError:
+            return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is no finite number")
+    return number
+
+
 def _error(status: int, sentence: str, **more: Any) -> JSONResponse:
-    return JSONResponse({"error": sentence, **more}, status_code=status, headers={"Cache-Control": "no-store"})
+    return JSONResponse({"error": shown(sentence), **more}, status_code=status, headers={"Cache-Control": "no-store"})
 
 
 def _check(request: Request, hosts: Collection[str] | None) -> None:
@@ -138,7 +158,12 @@ async def _body(request: Request, most: int) -> Mapping[str, Any]:
             raise Refused(413, "The request is too large.")
         parts.append(part)
     try:
-        data = json.loads(b"".join(parts) or b"{}")
+        text = b"".join(parts) or b"{}"
+        data = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        if _HALF.search(text):  # nothing that stores or sends a text could take it
+            json.dumps(data, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Refused(400, "The request holds half of a character (a lone surrogate); leave it out.") from error
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"The request is not valid JSON ({error}).") from error
     if not isinstance(data, dict):

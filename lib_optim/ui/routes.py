@@ -28,7 +28,7 @@ Errors are ``{"error": sentence}`` with status 4xx; a plan's also carry ``proble
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ from lib_optim.ui.calibrate import MOST_BYTES, CalibrateApi
 from lib_optim.ui.catalog import Catalog
 from lib_optim.ui.compare import compared
 from lib_optim.ui.form import judges_from_form, plan_from_form
+from lib_optim.ui.form_shape import checked_form
 from lib_optim.ui.guide_view import guide_shown
 from lib_optim.ui.http import MAX_BODY, Call, Refused, endpoint
 from lib_optim.ui.insight import InsightApi
@@ -72,6 +73,7 @@ _IMPORT = "/optim/api/run_import"
 _SIZES = {_SAMPLE: MOST_BYTES, _READ: MOST_BYTES, _PICTURE: MOST_BYTES, _IMPORT: PIECE}
 _LARGE = {path: size * 4 // 3 + MAX_BODY for path, size in _SIZES.items()}
 """Routes that take more than the usual request: bytes. A file grows by a third in base64."""
+_MOST = 2**53  # what JavaScript and SQLite count exactly
 _MARKS: dict[str, Mark] = {"broken": "mark: broken", "left out": "mark: left out"}
 
 
@@ -170,10 +172,9 @@ class _Api:
     def _plan(self, call: Call) -> RunPlan:
         if "plan" in call.body:
             return RunPlan.from_json(call.body["plan"], "plan")
-        form = call.body.get("form")
-        if not isinstance(form, Mapping):
+        if "form" not in call.body:
             raise PlanError("The request holds neither a plan nor a form.")
-        return plan_from_form(form, self._catalog.choices())
+        return plan_from_form(checked_form(call.body["form"]), self._catalog.choices())
 
     def _recipe(self, call: Call) -> dict[str, Any]:
         path, text = (str(call.body.get(name) or "") for name in ("path", "text"))
@@ -199,7 +200,7 @@ class _Api:
         return {"folder": self._manager.start(self._plan(call))}
 
     def _command(self, call: Call) -> dict[str, Any]:
-        name = call.body.get("command")
+        name = _text(call, "command")
         manager = self._manager
         plain: dict[str, Callable[[], Any]] = {
             "pause": manager.pause,
@@ -271,8 +272,8 @@ class _Api:
 
 def _whole(call: Call, name: str) -> int:
     value = call.body.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Refused(400, f"'{name}' must be a whole number from 0.")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
+        raise Refused(400, f"'{name}' must be a whole number from 0 to {_MOST}.")
     return value
 
 

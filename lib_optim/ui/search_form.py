@@ -37,7 +37,7 @@ def _count(kind: str, count: Any) -> Any:
         return count
     try:
         number = float(count or 0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = 0.5
     if not number.is_integer():
         raise PlanError([Problem(f"sampler.design.{kind}", f"The start design's {kind} must be a whole number.")])

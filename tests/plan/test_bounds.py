@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lib_optim.plan.bounds import Bound, Value, parse_bound
-from lib_optim.plan.errors import PlanError
+from lib_optim.plan.errors import PlanError, shown
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 whole = st.integers(-(10**15) + 1, 10**15 - 1)
@@ -63,7 +63,7 @@ def test_any_text_is_read_or_refused_with_itself_in_the_sentence(text: str) -> N
     except PlanError as error:
         sentence = str(error)
     if sentence is not None:
-        assert text.strip() in sentence
+        assert shown(text.strip()) in sentence
     else:
         assert bound.problem() is None
         assert parse_bound(str(bound)) == bound
