@@ -306,13 +306,16 @@ class Host(Protocol):
         """End the image now being generated, if any, as soon as possible. Any thread."""
 
     def stop_requested(self) -> bool:
-        """Tell whether the user pressed the host's own Interrupt since `job` began. Any thread."""
+        """Tell whether the user pressed the host's own Interrupt since `job` began, or for it. Any thread."""
+
+    def skip_requested(self) -> bool:
+        """Tell whether the user's own Skip in the host is why the last `generate` raised `Interrupted`. Any thread."""
 
     def progress(self) -> GenerationProgress | None:
         """Return where the image now being generated stands, or None. Any thread."""
 
-    def report(self, text: str, done: int, total: int) -> None:
-        """Show `text` and `done` of `total` images in the host's own progress display. Any thread."""
+    def report(self, text: str, done: int, total: int, left: float | None = None) -> None:
+        """Show `text`, `done` of `total` images and `left` seconds in the host's own progress display. Any thread."""
 
     def merge_device(self) -> str:
         """Return where merges belong: ``cpu``, or the device (``cuda:0``) where the model stays. Any thread."""

@@ -138,7 +138,7 @@ class RunContext:
         """Show in the host's own progress bar where the run stands."""
         progress = self.view.progress()
         best = self.view.best
-        text = f"Optim trial {progress['trial']}/{progress['trials']}"
+        text = f"Optim: trial {progress['trial']}/{progress['trials']}"
         if best is not None:
             text += f", best {best.value:.4g} (trial {best.number})"
-        self.host.report(text, progress["images_done"], progress["images_all"])
+        self.host.report(text, progress["images_done"], progress["images_all"], progress["eta_seconds"])

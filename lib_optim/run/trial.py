@@ -98,6 +98,7 @@ class TrialRunner:
         # job() clears the host's sticky flags, so our own are looked at after it.
         with run.hold.turn(session) as turn, run.host.job(f"Optim trial {self._trial.number}"):
             self._work(turn, session)
+        self._heed_interrupt()  # pressed during the last image, it lets that end
         if control.leave_model or self.remaining or run.host.others_waiting():
             left = time.perf_counter()
             run.hold.end_turn()
@@ -108,6 +109,8 @@ class TrialRunner:
 
     def _work(self, turn: Turn, session: MergeSession) -> None:
         with contextlib.suppress(Interrupted):  # the user wanted the model back in the middle of the merge
+            if self._heed_interrupt():
+                return
             self._swap(turn)
             for job in self.remaining:
                 leave = self._run.control.leave_model or self._run.book.sheet.broken(self._trial.number)
@@ -206,20 +209,25 @@ class TrialRunner:
 
     def _interrupted(self, job: ImageJob) -> bool:
         run = self._run
-        if run.control.take_skip_image():
+        if run.control.take_skip_image() or run.host.skip_requested():
             self._keep_skipped(job)
             return True
-        if run.control.leave_model:
-            return False
-        if run.host.stop_requested():
-            run.control.pause()
-            run.view.error("The WebUI's Interrupt was pressed, so the run paused; continue or stop it here.")
+        if run.control.leave_model or self._heed_interrupt():
             return False
         # A click that came a moment too late leaves the host's flag set; the next job() clears it.
         self._unasked += 1
         if self._unasked >= _UNASKED_INTERRUPTIONS:
             raise HostError(f"The image was interrupted {self._unasked} times and nobody asked for it.")
         return False
+
+    def _heed_interrupt(self) -> bool:
+        """The host's own Interrupt pauses the run, which gives the model back and loses nothing."""
+        control = self._run.control
+        if control.leave_model or not self._run.host.stop_requested():
+            return False
+        control.pause()
+        self._run.view.error("The WebUI's Interrupt was pressed, so the run paused; continue or stop it here.")
+        return True
 
     def _add(self, step: str, seconds: float) -> None:
         self._seconds[step] = self._seconds.get(step, 0.0) + seconds

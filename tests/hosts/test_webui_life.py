@@ -118,6 +118,7 @@ def test_20_and_21_a_partial_image_never_comes_back(rig: Rig, button: str) -> No
             rig.pixels()
         rig.webui.step_hooks.clear()
         assert rig.host.stop_requested() == (button == "interrupt")
+        assert rig.host.skip_requested() == (button == "skip")
         if button == "interrupt":
             with pytest.raises(Interrupted):
                 rig.pixels()
@@ -152,6 +153,59 @@ def test_20_a_stop_between_two_images_is_not_lost(rig: Rig) -> None:
         with pytest.raises(Interrupted):
             rig.pixels()
         assert rig.webui.state.begun == 1
+
+
+def test_an_interrupt_between_two_jobs_counts_for_the_next(rig: Rig) -> None:
+    """Beginning the next job would clear it."""
+    rig.open()
+    state = rig.webui.state
+    for press in (state.interrupt, state.stop_generating):
+        with rig.host.exclusive(), rig.host.job("one"):
+            rig.host.report("one", 5, 10, 60.0)
+        press()
+        with rig.host.exclusive(), rig.host.job("two"):
+            assert rig.host.stop_requested()
+            with pytest.raises(Interrupted):
+                rig.pixels()
+            assert not rig.host.skip_requested()
+
+
+def test_an_interrupt_that_was_meant_for_somebody_else_does_not_count(rig: Rig) -> None:
+    rig.open()
+    state = rig.webui.state
+    with rig.host.exclusive(), rig.host.job("one"):
+        pass
+    state.begin(job="txt2img")
+    state.interrupt()  # it stays set when that job ends
+    state.end()
+    with rig.host.exclusive(), rig.host.job("two"):
+        assert not rig.host.stop_requested()
+    state.interrupt()  # while the run is paused
+    rig.open()
+    with rig.host.exclusive(), rig.host.job("three"):
+        assert not rig.host.stop_requested()
+
+
+def test_a_skip_that_comes_too_late_is_not_meant_for_the_next_image(rig: Rig) -> None:
+    with rig.host.exclusive(), rig.host.job("trial"):
+        base = rig.pixels()
+        rig.webui.state.skip()
+        assert rig.pixels() == base
+        assert not rig.host.skip_requested()
+
+
+def test_the_time_left_is_that_of_the_run_and_not_of_the_trial(rig: Rig) -> None:
+    """The WebUI divides the time since the job began by the part that is done."""
+    state = rig.webui.state
+    with rig.host.exclusive(), rig.host.job("trial 14"):
+        rig.host.report("trial 14/60", 52, 240, 940.0)
+        part = state.job_no / state.job_count
+        elapsed = time.time() - state.time_start
+        assert elapsed / part - elapsed == pytest.approx(940, abs=2)
+        for left, done in ((None, 52), (0.0, 240), (940.0, 0)):  # nothing to say, or nothing to divide
+            before = state.time_start
+            rig.host.report("trial 14/60", done, 240, left)
+            assert state.time_start == before
 
 
 def test_an_interrupt_without_an_image_stops_nothing(rig: Rig) -> None:

@@ -293,6 +293,36 @@ def test_the_hosts_own_interrupt_pauses_the_run(rig: Rig) -> None:
     assert rig.states() == ["complete", "complete"]
 
 
+def test_the_hosts_own_skip_leaves_the_image_out(rig: Rig) -> None:
+    at_image(rig, 0, rig.host.press_skip)
+    rig.manager.start(rig.plan())
+    rig.end()
+    images = rig.stored().images
+    assert [(image.trial, image.index) for image in images if image.skipped] == [(0, 0)]
+    assert rig.states() == ["complete", "complete"]
+
+
+def test_the_hosts_interrupt_in_the_last_image_pauses_after_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A WebUI lets the image end ("interrupt after current"); what was made is kept."""
+    generate, made = rig.host.generate, []
+
+    def finished(*arguments: Any) -> Any:
+        image = generate(*arguments)
+        made.append(1)
+        if len(made) == 2:
+            rig.host._stop.set()
+        return image
+
+    monkeypatch.setattr(rig.host, "generate", finished)
+    rig.manager.start(rig.plan())
+    rig.until_state("paused")
+    assert len(rig.stored().images) == 2
+    rig.manager.go_on()
+    rig.end(errors=1)
+    assert rig.states() == ["complete", "complete"]
+    assert len(made) == 4
+
+
 def test_many_clicks_from_many_threads(rig: Rig) -> None:
     """No command waits, none is answered by an error, and the run ends."""
     manager = rig.manager

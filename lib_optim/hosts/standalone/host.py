@@ -66,6 +66,7 @@ class StandaloneHost:
         self._report = ("", 0, 0)
         self._interrupt = threading.Event()
         self._stop = threading.Event()
+        self._skip = threading.Event()
         self._in_job = False
 
     def capabilities(self) -> HostCapabilities:
@@ -194,6 +195,7 @@ class StandaloneHost:
             raise HostError("An image was asked for outside of a job.")
         self._refuse(job.payload)
         self._interrupt.clear()
+        self._skip.clear()
         try:
             picture = init_picture(self._paths.data, job.payload) if job.payload.init_image else None
             image = generate_image(model, job, self._on_step, picture)
@@ -217,12 +219,22 @@ class StandaloneHost:
         """Tell whether `press_interrupt` was called since `job` began. Any thread."""
         return self._stop.is_set()
 
+    def press_skip(self) -> None:
+        """Do what a Skip button of this host does: end the image, and have `skip_requested` say so. Any thread."""
+        self._skip.set()
+        self._interrupt.set()
+
+    def skip_requested(self) -> bool:
+        """Tell whether `press_skip` ended the last image. Any thread."""
+        return self._skip.is_set()
+
     def progress(self) -> GenerationProgress | None:
         """Return where the image now being generated stands, or None. Any thread."""
         return self._progress
 
-    def report(self, text: str, done: int, total: int) -> None:
+    def report(self, text: str, done: int, total: int, left: float | None = None) -> None:
         """Keep `text`, `done` and `total` for `last_report`. Any thread."""
+        del left
         self._report = (text, done, total)
 
     def last_report(self) -> tuple[str, int, int]:

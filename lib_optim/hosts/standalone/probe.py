@@ -76,6 +76,10 @@ class Probe(HostProbe):
         """Press it."""
         self.host.press_interrupt()
 
+    def press_skip(self) -> None:
+        """Press it."""
+        self.host.press_skip()
+
     @contextlib.contextmanager
     def no_model(self) -> Iterator[None]:
         """Be as before the first load."""

@@ -148,6 +148,7 @@ class WebuiHost(ABC):
         architecture = architecture_of(header)
         if architecture.id not in ("sd1", "sdxl"):
             raise HostError(f"{base.title} is {architecture.title}; Optim merges Stable Diffusion 1.x and XL here.")
+        self._desk.listen()
         model, table = self._session_parts(base, header, architecture, components)
         mapped = {*table.keys(), *table.unmapped()}
         buffers = tuple(k for k in header.tensors if architecture.component_of(k) in components and k not in mapped)
@@ -161,6 +162,7 @@ class WebuiHost(ABC):
     def generate(self, job: ImageJob, stamp: Mapping[str, str]) -> GeneratedImage:
         """See ``Host.generate``."""
         self._lock.require("Generating an image")
+        self._desk.forget_skip()
         if self._desk.stop_requested():
             raise Interrupted("The WebUI's Interrupt button was pressed.")
         asked = job.payload
@@ -193,13 +195,17 @@ class WebuiHost(ABC):
         """See ``Host.stop_requested``."""
         return self._desk.stop_requested()
 
+    def skip_requested(self) -> bool:
+        """See ``Host.skip_requested``."""
+        return self._desk.skip_requested()
+
     def progress(self) -> GenerationProgress | None:
         """See ``Host.progress``."""
         return self._desk.progress()
 
-    def report(self, text: str, done: int, total: int) -> None:
+    def report(self, text: str, done: int, total: int, left: float | None = None) -> None:
         """See ``Host.report``."""
-        self._desk.report(text, done, total)
+        self._desk.report(text, done, total, left)
 
     @property
     def task_id(self) -> str:
