@@ -141,12 +141,12 @@
 
   // --- the poll ----------------------------------------------------------------------------------------------------
   // Keeps `store` in step with the program: {snapshot, trials: Map, offline}. Sleeps while the tab is not in view.
-  optim.poller = ({ root, store, wanted, onData }) => {
+  optim.poller = ({ root, store, wanted, onData, seconds }) => {
     let timer = 0;
     let busy = false;
     let again = false;
     const visible = () => !document.hidden && root.isConnected && root.offsetParent !== null;
-    const pause = () => (store.offline ? 3000 : store.snapshot && RESTING.includes(store.snapshot.state) ? 4000 : 1000);
+    const pause = () => (store.offline ? 3000 : Math.max(store.snapshot && RESTING.includes(store.snapshot.state) ? 4000 : 0, 1000 * seconds()));
     const plan = (delay) => {
       clearTimeout(timer);
       timer = setTimeout(poll, delay);

@@ -162,6 +162,8 @@
     const logCard = el('section', { class: 'optim-card', hidden: true }, saved, errors);
     const runLog = optim.logCard();
     const selftest = optim.parts.selftest(attempt);
+    const settings = optim.settings({ root, use: () => once.draw() });
+    const manners = optim.manners({ root, settings });
     const legend = el('div', { class: 'optim-legend' },
       ...[['optim-key-preset', 'preset'], ['optim-key-trial', 'proposed'], ['optim-key-best', 'best so far'], ['optim-key-failed', 'failed']]
         .map(([kind, text]) => el('span', {}, el('i', { class: kind }), text)));
@@ -201,7 +203,15 @@
     });
     const live = el('div', { class: 'optim-live' }, pareto.node, plotCard, verdict.node, importance.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard, runLog.node);
     const right = el('div', { class: 'optim-right' }, welcome, live);
-    form.node.append(selftest.node);
+    const once = optim.parts.settings({
+      settings,
+      onSaved: () => {
+        notices.put(['The settings are saved.'], 'good');
+        load();
+        poller.now();
+      },
+    });
+    form.node.append(selftest.node, el('div', { class: 'optim-row optim-tight' }, ...once.nodes));
     live.hidden = welcome.hidden = true; // until the program says which of them it is to be
     root.replaceChildren(bar.node, notices.node, rater.node, comparer.node, taste.node, el('div', { class: 'optim-columns' }, form.node, right));
 
@@ -302,6 +312,7 @@
     let queueSeen = 0;
     const poller = optim.poller({
       root, store,
+      seconds: () => settings.values.poll,
       wanted: () => {
         const current = store.snapshot && store.snapshot.current;
         const numbers = [picked, ...rater.trials(), pareto.selected()].filter((n) => n !== null);
@@ -310,6 +321,7 @@
       },
       onData: () => {
         if (!store.offline) {
+          manners.seen(store.snapshot);
           said.seen(store.asked);
           said.open(store.snapshot.run ? store.snapshot.run.folder : '');
         }
@@ -331,6 +343,7 @@
     let loading = false;
     const load = async () => {
       loading = true;
+      settings.load().catch(() => {}); // without them the defaults hold
       await attempt(async () => {
         await form.load(false);
         await form.loadRuns();

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-from modules import script_callbacks, scripts, shared
+from modules import script_callbacks, scripts
 
 # The WebUI has the extension's root on sys.path while this file is loaded, and not later: import the package now.
 if scripts.basedir() not in sys.path:
@@ -20,7 +20,6 @@ import lib_optim
 from lib_optim.run.singleton import current_manager, get_manager
 
 _log = logging.getLogger("optim")
-_SECTION = ("optim", "Optim")
 
 
 def _harmless(callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,10 +72,9 @@ def add_routes(demo: gr.Blocks | None, app: Any) -> None:
 
 @_harmless
 def add_settings() -> None:
-    from lib_optim.hosts.webui.host import OUTPUTS_OPTION
+    from lib_optim.hosts.webui import page
 
-    label = "Folder for runs (empty: 'optim' in the WebUI's output folder)"
-    shared.opts.add_option(OUTPUTS_OPTION, shared.OptionInfo("", label, section=_SECTION))
+    page.add_settings()
 
 
 @_harmless

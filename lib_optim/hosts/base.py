@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lib_optim.plan.payload import ImageJob
+from lib_optim.plan.settings import SettingValue
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +73,8 @@ class HostPaths:
         data: Our own caches.
         loras: Where the host looks for LoRAs, or None where it has none.
         vaes: Where VAE files lie, or None.
+        methods: The user's own merge methods, or None for their place in `data`.
+        scorers: The user's own scorers; likewise.
     """
 
     outputs: Path
@@ -79,6 +82,8 @@ class HostPaths:
     data: Path
     loras: Path | None = None
     vaes: Path | None = None
+    methods: Path | None = None
+    scorers: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,7 @@ class HostCapabilities:
         styles: Names for `Payload.styles`.
         upscalers: Names for `Payload.hr_upscaler`, the default first.
         scripts: What `Payload.alwayson_scripts` may name.
+        own_settings: Whether `Host.change_settings` works; else the host has a page of its own for them.
     """
 
     architectures: tuple[str, ...]
@@ -122,6 +128,7 @@ class HostCapabilities:
     styles: tuple[str, ...] = ()
     upscalers: tuple[str, ...] = ()
     scripts: tuple[HostScript, ...] = ()
+    own_settings: bool = False
 
 
 @dataclass(frozen=True)
@@ -246,6 +253,17 @@ class Host(Protocol):
 
     def paths(self) -> HostPaths:
         """Return where things are. Any thread."""
+
+    def settings(self) -> Mapping[str, SettingValue]:
+        """Return a value for every row of ``plan.settings.SETTINGS``. Any thread."""
+
+    def change_settings(self, values: Mapping[str, object]) -> None:
+        """Change some of the settings. Any thread.
+
+        Raises:
+            PlanError: Unknown or impossible ones.
+            HostError: The host keeps them itself (`HostCapabilities.own_settings`), or they cannot be kept.
+        """
 
     def checkpoints(self, refresh: bool = False) -> tuple[Checkpoint, ...]:
         """Return what can be chosen, in the host's order; `refresh` looks at the folders again. Any thread."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lib_optim.hosts.base import Checkpoint, Host
 from lib_optim.merging.compose import plan_method
-from lib_optim.merging.user_methods import METHODS_FOLDER, load_user_methods
+from lib_optim.merging.user_methods import load_user_methods
 from lib_optim.plan.architectures import Architecture
 from lib_optim.plan.blocks import BlockMap, block_map
 from lib_optim.plan.earlier import earlier_problems
@@ -32,8 +32,9 @@ from lib_optim.run.check_save import save_size
 from lib_optim.run.check_settings import settings_problems
 from lib_optim.run.device import device_notes, device_problems
 from lib_optim.run.notes import notes_of
+from lib_optim.run.own_folders import methods_folder, scorers_folder
 from lib_optim.run.prompts import with_prompts
-from lib_optim.scoring.user_scorers import SCORERS_FOLDER, load_user_scorers
+from lib_optim.scoring.user_scorers import load_user_scorers
 from lib_optim.search.samplers import fit_problems
 
 __all__ = ["PlanCheck", "Resolved", "check_plan"]
@@ -119,8 +120,8 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path, like: Mapping[str, 
     except PlanError as error:
         drawing.extend(error.problems)  # the prompts stay open, so that what else is wrong is said, too
     plan = plan.with_drawn_seeds()
-    load_user_methods(host.paths().data / METHODS_FOLDER)
-    load_user_scorers(host.paths().data / SCORERS_FOLDER)
+    load_user_methods(methods_folder(host))
+    load_user_scorers(scorers_folder(host))
     problems = [*drawing, *settings_problems(plan, host, scorers_dir), *pass_problems(plan, host, scorers_dir)]
     headers = _headers(plan, twice, problems)
     architecture = architecture_for(headers, host, problems) if headers else None

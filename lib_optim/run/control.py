@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-__all__ = ["Control", "StopRun"]
+__all__ = ["PAUSED", "Control", "StopRun"]
+
+PAUSED = "Paused."
+"""How the sentence of a pause begins that somebody asked for; of any other it says what went wrong."""
 
 
 class StopRun(Exception):

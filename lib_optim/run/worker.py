@@ -15,7 +15,7 @@ from lib_optim.merging.hashing import sha256_of
 from lib_optim.plan.errors import HostChanged, OptimError, StoreError
 from lib_optim.plan.records import Trial
 from lib_optim.run.context import RunContext
-from lib_optim.run.control import StopRun
+from lib_optim.run.control import PAUSED, StopRun
 from lib_optim.run.guarding import guarded
 from lib_optim.run.marks import ALL_LEFT_OUT
 from lib_optim.run.outcome import Outcome
@@ -199,7 +199,7 @@ class RunWorker:
         limit = time.monotonic() + _SHARED_LOOK
         self.control.wait(lambda: time.monotonic() > limit or self.control.pausing)
         if self.control.pausing:
-            self._pause("Paused. The other workers go on.")
+            self._pause(f"{PAUSED} The other workers go on.")
 
     def _verify(self) -> bool:
         """Make the best trials again, from fresh seeds; return False if the user asked for another pass meanwhile.
@@ -283,7 +283,7 @@ class RunWorker:
         self.book.rescore_missing(number, runner.done, self.folder)
         while runner.remaining:
             if self.control.pausing:
-                self._pause("Paused. Your own model is back; continue when you like.")
+                self._pause(f"{PAUSED} Your own model is back; continue when you like.")
             if self.control.stopping:
                 raise StopRun
             if self.control.skipping_trial:
@@ -366,7 +366,7 @@ class RunWorker:
     def _wait_for_human(self, trial: Trial) -> None:
         number = trial.number
         if self.control.pausing:
-            self._pause("Paused. Your own model is back; you can go on scoring.")
+            self._pause(f"{PAUSED} Your own model is back; you can go on scoring.")
         compared = self.context.passes.of(trial).judging is not None
         what = "compare its images with others" if compared else "score the images of this trial"
         self.context.say("waiting", f"Your turn: {what}.")

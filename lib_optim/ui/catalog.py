@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib_optim import __version__
 from lib_optim.hosts.base import Checkpoint, HostCapabilities
-from lib_optim.merging.user_methods import METHODS_FOLDER, load_user_methods
+from lib_optim.merging.user_methods import load_user_methods
 from lib_optim.plan.adjust import TITLES
 from lib_optim.plan.architectures import architecture_of
 from lib_optim.plan.blocks import BlockMap, block_map
@@ -18,8 +18,9 @@ from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.own_maps import BLOCK_MAPS_FOLDER, own_maps
 from lib_optim.plan.payload import Payload, load_payload
 from lib_optim.plan.scorers import MANUAL
+from lib_optim.run.own_folders import methods_folder, scorers_folder
 from lib_optim.scoring.groups import GROUPS, group_of
-from lib_optim.scoring.user_scorers import SCORERS_FOLDER, load_user_scorers
+from lib_optim.scoring.user_scorers import load_user_scorers
 from lib_optim.ui.form import Choices, default_form
 from lib_optim.ui.model_list import lora_files, model_rows
 from lib_optim.ui.own_methods import own_methods
@@ -114,7 +115,7 @@ class Catalog:
 
     @property
     def _methods_folder(self) -> Path:
-        return self._manager.host.paths().data / METHODS_FOLDER
+        return methods_folder(self._manager.host)
 
     def choices(self) -> Choices:
         """Return what the names in a form stand for."""
@@ -134,7 +135,7 @@ class Catalog:
 
     @property
     def _scorers_folder(self) -> Path:
-        return self._manager.host.paths().data / SCORERS_FOLDER
+        return scorers_folder(self._manager.host)
 
     @property
     def _maps_folder(self) -> Path:

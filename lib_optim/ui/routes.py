@@ -18,6 +18,7 @@
     POST /optim/api/payload | payload_delete | payload_picture | payload_read   see `lib_optim.ui.payload_api`
     POST /optim/api/calibrate_sample | calibrate | calibrate_stop, GET calibrate   see `lib_optim.ui.calibrate`
     GET  /optim/api/taste | POST taste | taste_save; GET ratings   see `lib_optim.ui.taste_api`
+    GET  /optim/api/settings | status | POST settings   see `lib_optim.ui.settings_api`
     POST /optim/api/selftest, GET same   start it; its state and report
     GET  /optim/image/{run}/{file}       an image of a run
     GET  /optim/api/images, /optim/thumb/{run}/{file} | POST open_folder   see `lib_optim.ui.pictures_api`
@@ -53,6 +54,7 @@ from lib_optim.ui.queue_api import QueueApi
 from lib_optim.ui.recipes import known_recipes, recipe_json
 from lib_optim.ui.runs_api import PIECE, RunsApi
 from lib_optim.ui.selftest_job import SelftestJob
+from lib_optim.ui.settings_api import SettingsApi, call_of
 from lib_optim.ui.start_table import starts_shown
 from lib_optim.ui.taste_api import TasteApi
 from lib_optim.ui.weights import understood
@@ -107,6 +109,7 @@ class _Api:
         )
         self._taste = TasteApi(manager)
         self._pictures = PicturesApi(manager)
+        self._settings = SettingsApi(manager)
 
     def table(self) -> tuple[tuple[str, str, Callable[[Call], Any]], ...]:
         return (
@@ -152,6 +155,9 @@ class _Api:
             ("POST", "/optim/api/taste", self._taste.train),
             ("POST", "/optim/api/taste_save", self._taste.save),
             ("GET", "/optim/api/ratings", self._taste.ratings),
+            ("GET", "/optim/api/settings", lambda _: self._settings.shown()),
+            ("POST", "/optim/api/settings", self._settings.change),
+            ("GET", "/optim/api/status", lambda _: self._settings.status()),
             ("POST", "/optim/api/selftest", lambda _: self._selftest.start()),
             ("GET", "/optim/api/selftest", lambda _: self._selftest.state()),
             ("GET", "/optim/api/images", self._pictures.images),
@@ -167,7 +173,8 @@ class _Api:
     def _snapshot(self, call: Call) -> dict[str, Any]:
         also = asked_trials(call, 20)
         since = call.query.get("since", "0")
-        return self._manager.snapshot(int(since) if since.isdigit() else 0, also, ROOM)
+        shown = self._manager.snapshot(int(since) if since.isdigit() else 0, also, ROOM)
+        return {**shown, "call": call_of(shown)}
 
     def _plan(self, call: Call) -> RunPlan:
         if "plan" in call.body:

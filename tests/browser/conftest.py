@@ -25,6 +25,10 @@ _SWITCHES = (
 )  # fmt: skip
 
 
+_MAY_REFUSE = (
+    "/calibrate_sample", "/payload", "/payload_picture", "/payload_read", "/run_import_end", "/queue_add", "/queue_command",
+    "/settings",
+)  # fmt: skip
 expect.set_options(timeout=20_000)
 
 
@@ -79,20 +83,7 @@ class NewPage:
             or "fonts.googleapis.com" in message.text
             or "ERR_INTERNET_DISCONNECTED" in message.text
             or (url.endswith("/api/start") and "400" in message.text)
-            or (
-                url.endswith(
-                    (
-                        "/calibrate_sample",
-                        "/payload",
-                        "/payload_picture",
-                        "/payload_read",
-                        "/run_import_end",
-                        "/queue_add",
-                        "/queue_command",
-                    )
-                )
-                and "40" in message.text
-            )
+            or (url.endswith(_MAY_REFUSE) and "40" in message.text)
         )
         if message.type == "error" and not excused:
             self.complaints.append(f"{message.text} ({url})")

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from lib_optim.plan.settings import FOLDERS, SETTINGS, settings_of
+from lib_optim.run.own_folders import methods_folder, scorers_folder
 from tests.webui.fixtures import TestHost
 
 pytestmark = pytest.mark.ui
@@ -49,7 +51,14 @@ def test_tab_settings_and_routes(webui: TestHost, script: ModuleType) -> None:
     assert isinstance(blocks, gr.Blocks)
     assert (title, name) == ("Optim", "optim")
     run(webui, "ui_settings")
-    assert webui.opts.data_labels["optim_outputs"].default == ""
+    rows = {row.key: row for row in SETTINGS}
+    assert {f"optim_{key}": row.default for key, row in rows.items()} == {
+        name: info.default for name, info in webui.opts.data_labels.items() if name.startswith("optim_")
+    }
+    for key, row in rows.items():
+        info = webui.opts.data_labels[f"optim_{key}"]
+        assert (info.label, info.section) == (row.label, ("optim", "Optim"))
+        assert info.component(label=row.label, value=row.default, **info.component_args)  # this Gradio takes it
     webui.opts.data["optim_outputs"] = str(webui.folder / "runs")
     assert script.current_manager().outputs == webui.folder / "runs"
     app, again = FastAPI(), FastAPI()
@@ -60,8 +69,28 @@ def test_tab_settings_and_routes(webui: TestHost, script: ModuleType) -> None:
     for each in (app, again):
         with TestClient(each, base_url="http://127.0.0.1") as client:
             assert client.get("/optim/api/setup").status_code == 200
+            shown = client.get("/optim/api/settings").json()
+            assert (shown["own"], shown["values"]["outputs"]) == (False, str(webui.folder / "runs"))
+            answer = client.post("/optim/api/settings", json={"values": {"sound": True}})
+            assert (answer.status_code, "section Optim" in answer.text) == (400, True)
     load()  # the scripts run again, the manager stays
     assert script.current_manager() is manager
+
+
+def test_the_settings_of_the_webui_hold(webui: TestHost, script: ModuleType, tmp_path: Path) -> None:
+    run(webui, "ui_settings")
+    host = script._manager().host
+    assert host.settings() == settings_of({})
+    paths = host.paths()
+    assert (paths.outputs, paths.methods, paths.scorers) == (webui.folder / "outputs" / "optim", None, None)
+    changed = {"methods": "mine", "scorers": str(tmp_path), "poll": 3, "notify": False, "thumbs": "huge"}
+    webui.opts.data.update({f"optim_{key}": value for key, value in changed.items()})
+    assert (methods_folder(host), scorers_folder(host)) == (webui.folder / "mine", tmp_path)
+    values = host.settings()
+    assert (values["poll"], values["notify"]) == (3, False)
+    assert values["thumbs"] == "automatic"  # of an older or a newer Optim
+    restricted = {row.key for row in SETTINGS if getattr(webui.opts.data_labels[f"optim_{row.key}"], "restrict_api", 0)}
+    assert restricted == set(FOLDERS)
 
 
 @pytest.mark.parametrize("event", ["on_reload", "script_unloaded"])

@@ -9,13 +9,14 @@ import random
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
 
 from lib_optim.hosts.base import Checkpoint, HostCapabilities, HostPaths, HostState
+from lib_optim.hosts.settings_file import SettingsFile
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.errors import PlanError, RunError
 from lib_optim.plan.passes import first_pass
@@ -23,6 +24,7 @@ from lib_optim.plan.payload import ImageJob, jobs_of
 from lib_optim.plan.records import ImageRecord, Trial
 from lib_optim.plan.run_plan import RunPlan
 from lib_optim.plan.scorers import MANUAL, ratings_json
+from lib_optim.plan.settings import SettingValue
 from lib_optim.plan.weight_export import write_weights
 from lib_optim.run.check import PlanCheck
 from lib_optim.run.folder import RunFolder, list_runs
@@ -72,7 +74,8 @@ class FakeHost:
         (folder / "data/payloads/forest.json").write_text(json.dumps(forest))
         self.loaded: str | None = "dreamlike_v6"
         fields = frozenset({"prompt", "seed", "subseed", "steps", "width", "height"})
-        self.can = HostCapabilities(("sd1", "sdxl"), fields, ("Euler a",), (), False)
+        self.can = HostCapabilities(("sd1", "sdxl"), fields, ("Euler a",), (), False, own_settings=True)
+        self._settings = SettingsFile(folder / "data/settings.json")
 
     def capabilities(self) -> HostCapabilities:
         return self.can
@@ -82,6 +85,12 @@ class FakeHost:
 
     def paths(self) -> HostPaths:
         return HostPaths(self.folder / "outputs", self.folder / "models", self.folder / "data")
+
+    def settings(self) -> dict[str, SettingValue]:
+        return self._settings.values()
+
+    def change_settings(self, values: Mapping[str, object]) -> None:
+        self._settings.change(values)
 
     def checkpoints(self, refresh: bool = False) -> tuple[Checkpoint, ...]:
         return tuple(Checkpoint(p.stem, p) for p in sorted((self.folder / "models").rglob("*.safetensors")))

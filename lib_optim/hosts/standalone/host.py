@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lib_optim.hosts.accelerator import merge_device_of, spare_bytes
 from lib_optim.hosts.base import Checkpoint, GeneratedImage, GenerationProgress, HostCapabilities, HostPaths, HostState
 from lib_optim.hosts.init_images import init_picture
+from lib_optim.hosts.settings_file import SettingsFile
 from lib_optim.hosts.standalone.demo import make_demo_checkpoints
 from lib_optim.hosts.standalone.infotext import infotext_of
 from lib_optim.hosts.standalone.lock import QueueLock
@@ -18,6 +20,7 @@ from lib_optim.hosts.standalone.parts import PARTS
 from lib_optim.hosts.standalone.samplers import SAMPLERS, SCHEDULERS
 from lib_optim.plan.errors import HostError, Interrupted
 from lib_optim.plan.payload import ImageJob, Payload, jobs_of
+from lib_optim.plan.settings import FOLDERS, SettingValue
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -58,6 +61,7 @@ class StandaloneHost:
             folder.mkdir(parents=True, exist_ok=True)
         if models_dir is None and not self._files():
             make_demo_checkpoints(self._paths.models)
+        self._settings = SettingsFile(data / "settings.json")
         self._device_name = device
         self._lock = QueueLock()
         self._model: LoadedModel | None = None
@@ -77,11 +81,31 @@ class StandaloneHost:
             samplers=tuple(row.title for row in SAMPLERS),
             schedulers=SCHEDULERS,
             loras=False,
+            own_settings=True,
         )
 
     def paths(self) -> HostPaths:
-        """Return where things are. Any thread."""
-        return self._paths
+        """Return where things are, those in the settings first. Any thread."""
+        chosen = {key: self._folder(key) for key in FOLDERS}
+        paths = dataclasses.replace(self._paths, methods=chosen["methods"], scorers=chosen["scorers"])
+        return dataclasses.replace(paths, outputs=chosen["outputs"] or paths.outputs)
+
+    def settings(self) -> dict[str, SettingValue]:
+        """Return a value for every setting. Any thread."""
+        return self._settings.values()
+
+    def change_settings(self, values: Mapping[str, object]) -> None:
+        """Change settings and keep them in ``data_dir/settings.json``. Any thread.
+
+        Raises:
+            PlanError: Unknown or impossible ones.
+            HostError: They cannot be kept.
+        """
+        self._settings.change(values)
+
+    def _folder(self, key: str) -> Path | None:
+        chosen = str(self._settings.values()[key]).strip()
+        return self._paths.outputs.parent / Path(chosen).expanduser() if chosen else None
 
     def checkpoints(self, refresh: bool = False) -> tuple[Checkpoint, ...]:
         """Return the safetensors files under the models folder, by name. Any thread."""

@@ -26,16 +26,16 @@ from lib_optim.hosts.webui.lock import QueueLock
 from lib_optim.hosts.webui.options import kept
 from lib_optim.hosts.webui.seeded import seeded
 from lib_optim.hosts.webui.session import WebuiModel, WebuiSession
+from lib_optim.hosts.webui.settings import folder_of, settings
 from lib_optim.plan.architectures import Architecture, architecture_of
 from lib_optim.plan.errors import HostChanged, HostError, Interrupted, OptimError
 from lib_optim.plan.header import CheckpointHeader, read_header
 from lib_optim.plan.payload import ImageJob
+from lib_optim.plan.settings import SettingValue
 
 __all__ = ["WebuiHost"]
 
 T = TypeVar("T")
-OUTPUTS_OPTION = "optim_outputs"
-"""Setting of the WebUI: where runs are kept; empty is the WebUI's output folder."""
 
 
 class WebuiHost(ABC):
@@ -117,17 +117,23 @@ class WebuiHost(ABC):
         """See ``Host.paths``."""
         from modules import paths_internal, shared
 
-        chosen = str(getattr(shared.opts, OUTPUTS_OPTION, "") or "").strip()
-        outputs = Path(chosen) if chosen else Path(paths_internal.default_output_dir) / "optim"
         data = Path(paths_internal.data_path)
-        if not outputs.is_absolute():
-            outputs = data / outputs
+        outputs = folder_of("outputs", data) or data / paths_internal.default_output_dir / "optim"
         loras = getattr(shared.cmd_opts, "lora_dir", None)
         models = Path(paths_internal.models_path)
         return HostPaths(
             outputs, models / "Stable-diffusion", data / "cache" / "optim", Path(loras) if loras else None,
-            models / "VAE",
+            models / "VAE", folder_of("methods", data), folder_of("scorers", data),
         )  # fmt: skip
+
+    def settings(self) -> dict[str, SettingValue]:
+        """See ``Host.settings``."""
+        return settings()
+
+    def change_settings(self, values: Mapping[str, object]) -> None:
+        """See ``Host.change_settings``."""
+        del values
+        raise HostError("Optim's settings are among those of the WebUI: Settings, section Optim.")
 
     def checkpoints(self, refresh: bool = False) -> tuple[Checkpoint, ...]:
         """See ``Host.checkpoints``."""
