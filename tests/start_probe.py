@@ -52,6 +52,14 @@ def main() -> None:
     print(json.dumps(report))
 
 
+class _OptionInfo:
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def info(self, text: str) -> _OptionInfo:
+        return self
+
+
 def _stub_webui(registered: dict[str, Any]) -> None:
     """Put the little of A1111 that is touched at start into ``sys.modules``."""
 
@@ -68,7 +76,7 @@ def _stub_webui(registered: dict[str, Any]) -> None:
     content = {
         "script_callbacks": {hook: lambda fn, hook=hook: registered.setdefault(hook, fn) for hook in HOOKS},
         "scripts": {"basedir": lambda: folder},
-        "shared": {"opts": options, "cmd_opts": types.SimpleNamespace(), "OptionInfo": lambda *_, **__: None},
+        "shared": {"opts": options, "cmd_opts": types.SimpleNamespace(), "OptionInfo": _OptionInfo},
         "call_queue": {},
         "paths_internal": {"models_path": folder, "data_path": folder, "default_output_dir": folder},
     }
