@@ -131,7 +131,7 @@
     text.focus();
   };
 
-  const copy = async (text) => {
+  const copy = (optim.copyText = async (text) => {
     try {
       await navigator.clipboard.writeText(text);
       return;
@@ -143,7 +143,7 @@
     area.select();
     document.execCommand('copy');
     area.remove();
-  };
+  });
 
   // A row under a trial's values: which form, and a button that copies.
   optim.copyRow = (id, trialOf, fail) => {

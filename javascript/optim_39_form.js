@@ -10,7 +10,7 @@
     trials: 'budget', budget: 'budget', verify: 'budget', finalists: 'budget', passes: 'passes', sampler: 'budget', seed: 'budget', name: 'run', save: 'run', shared: 'run',
   };
 
-  optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun, onFork, onQueued, onSay, onFail }) => {
+  optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun, onFork, onQueued, onStartPlan, onSay, onFail }) => {
     // What the parts share. `form` is what is sent, `setup` and `methods` are what it can be made of.
     const plan = {
       form: null,
@@ -60,6 +60,7 @@
       say: (sentence) => onSay([sentence]),
       fail: (problem) => onFail(problem),
     });
+    const presets = optim.presetCard({ form: () => plan.form, take: (form, read) => takeForm(form, read), start: (given) => onStartPlan(given), say: (sentences) => onSay(sentences), fail: (problem) => onFail(problem) });
     const drawEarlier = () => {
       [resume, verify, fork].forEach((button) => optim.setDisabled(button, !runs.get() || running));
       shelf.draw(!runs.get());
@@ -90,6 +91,31 @@
       return next;
     };
 
+    // Another form in place of this one; returns what it names that is not there any more. Payloads of a plan that was
+    // read may have come to the list just now.
+    const takeForm = (form, read) => {
+      const defaults = plan.setup.form;
+      plan.touched = new Set([...Object.keys(defaults), ...Object.keys(form), ...(form.models || []).map((_, i) => `model${i}`)]);
+      optim.remember('touched', [...plan.touched]);
+      optim.remember('form', { ...defaults, ...form });
+      const settle = () => {
+        plan.form = remembered(defaults);
+        parts.models.pairWith();
+        fill();
+        optim.remember('form', plan.form);
+        const gone = (label, names, left) => names.filter((name) => name && !left.includes(name)).map((name) => `The ${label} ${name.replace(/^.*[\\/]/, '')} is not there any more; choose another one.`);
+        return [
+          ...gone('model', form.models || [], plan.form.models),
+          ...gone('prompt', form.payloads || [], plan.form.payloads),
+          ...gone('judge', (form.scorers || []).map((row) => row.id), plan.form.scorers.map((row) => row.id)),
+        ];
+      };
+      return read ? optim.get('setup').then((setup) => {
+        plan.setup = setup;
+        return settle();
+      }) : settle();
+    };
+
     const fill = () => {
       each('refill');
       parts.method.fitMethod();
@@ -118,6 +144,7 @@
       runs.setOptions(list.map((row) => ({ value: row.folder, label: row.folder, note: row.problem || optim.plural(row.trials, 'trial'), bad: Boolean(row.problem) })));
       if (!list.some((row) => row.folder === runs.get())) runs.set(list.length ? list[0].folder : '');
       drawEarlier();
+      await presets.load();
       earlier.summary(list.length ? optim.plural(list.length, 'run') : 'none yet');
     };
 
@@ -134,7 +161,7 @@
 
     return {
       node: el('div', { class: 'optim-left', id: 'optim_form' }, ...Object.values(sections).map((section) => section.node),
-        el('div', { class: 'optim-actions' }, planLine, planNotes, el('div', { class: 'optim-row optim-nowrap' }, check, enqueue, start)), queue.node, earlier.node),
+        el('div', { class: 'optim-actions' }, planLine, planNotes, el('div', { class: 'optim-row optim-nowrap' }, check, enqueue, start)), queue.node, presets.node, earlier.node),
       load,
       loadRuns,
       queue,

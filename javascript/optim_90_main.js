@@ -40,6 +40,12 @@
       picked = null;
       poller.now();
     };
+    const startPlan = async (plan) => {
+      await optim.post('start', { plan });
+      notices.put(null);
+      picked = null;
+      poller.now();
+    };
     const command = (name) => attempt(async () => {
       notices.put(null);
       await optim.post('command', { command: name });
@@ -113,7 +119,7 @@
     };
 
     // --- parts --------------------------------------------------------------------------------------------------
-    const form = optim.parts.form({ onChange: quietCheck, onStart: start, onCheck: explain, onResume: resume, onChangeRun: change, onFork: fork, onQueued: () => poller.now(), onSay: (sentences) => notices.put(sentences, 'good'), onFail: fail });
+    const form = optim.parts.form({ onChange: quietCheck, onStart: start, onCheck: explain, onResume: resume, onChangeRun: change, onFork: fork, onQueued: () => poller.now(), onStartPlan: startPlan, onSay: (sentences) => notices.put(sentences, 'good'), onFail: fail });
     const bar = optim.parts.bar({ onStart: start, onCommand: command });
     const plot = optim.scorePlot((number) => {
       picked = picked === number ? null : number;

@@ -12,6 +12,7 @@
     POST /optim/api/choice               {"methods": […]}: several merge methods as one
     POST /optim/api/guide                see `lib_optim.ui.guide_view`
     GET  /optim/api/importance | POST freeze | fork   see `lib_optim.ui.insight`
+    GET  /optim/api/presets | POST preset… | plan | plan_read   see `lib_optim.ui.preset_api`
     GET  /optim/api/queue | POST queue_add | queue_command   see `lib_optim.ui.queue_api`
     POST /optim/api/run_rename | run_trash | run_import | run_import_end   see `lib_optim.ui.runs_api`
     GET  /optim/api/run_export/{folder} | run_report/{folder} | run_log/{folder}
@@ -50,6 +51,7 @@ from lib_optim.ui.insight import InsightApi
 from lib_optim.ui.payload_api import PayloadApi
 from lib_optim.ui.pictures_api import PicturesApi, asked_trials
 from lib_optim.ui.plan_check import check_json
+from lib_optim.ui.preset_api import PresetApi
 from lib_optim.ui.queue_api import QueueApi
 from lib_optim.ui.recipes import known_recipes, recipe_json
 from lib_optim.ui.runs_api import PIECE, RunsApi
@@ -101,6 +103,7 @@ class _Api:
         self._insight = InsightApi(manager, self._plan)
         self._runs = RunsApi(manager)
         self._queue = QueueApi(manager, self._plan)
+        self._presets = PresetApi(manager, self._catalog, self._plan)
         self._payload = PayloadApi(manager.host, lambda: self._catalog.payloads_folder)
         self._calibrate = CalibrateApi(
             lambda: manager.scorers_dir,
@@ -133,6 +136,13 @@ class _Api:
             ("GET", "/optim/api/importance", self._insight.importance),
             ("POST", "/optim/api/freeze", self._insight.freeze),
             ("POST", "/optim/api/fork", self._insight.fork),
+            ("GET", "/optim/api/presets", self._presets.names),
+            ("POST", "/optim/api/preset", self._presets.load),
+            ("POST", "/optim/api/preset_save", self._presets.save),
+            ("POST", "/optim/api/preset_rename", self._presets.rename),
+            ("POST", "/optim/api/preset_delete", self._presets.delete),
+            ("POST", "/optim/api/plan", self._presets.plan),
+            ("POST", "/optim/api/plan_read", self._presets.read),
             ("GET", "/optim/api/queue", self._queue.state),
             ("POST", "/optim/api/queue_add", self._queue.add),
             ("POST", "/optim/api/queue_command", self._queue.command),
