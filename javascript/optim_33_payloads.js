@@ -29,7 +29,7 @@
       const problems = plan.setup.payload_problems.map((sentence) => el('div', { class: 'optim-warning', text: sentence }));
       const where = plan.setup.folders.payloads[plan.setup.folders.payloads.length - 1];
       payloadNote.replaceChildren(...problems, optim.newPayloads(plan, written, (problem) => payloadNote.append(el('div', { class: 'optim-error', text: problem.message }))),
-        el('div', { text: `Your own lie in ${where}; put .json files there and click Refresh above.` }));
+        el('div', { text: `Your own lie in ${where}; put .json, .yaml or .toml files there and click Refresh above.` }));
     };
     // A payload was written (name) or taken away (empty), in place of `old` if that is one: a new one is chosen at once.
     const written = async (name, old) => {

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from lib_optim.plan.errors import PlanError, Problem
+from lib_optim.plan.errors import Problem
 from lib_optim.plan.noun import Noun
 from lib_optim.plan.payload_extras import extra_problems
 
@@ -25,7 +23,6 @@ __all__ = [
     "drawn_seeds",
     "fresh_seeds",
     "jobs_of",
-    "load_payload",
     "same_picture",
 ]
 
@@ -152,9 +149,18 @@ class Payload(Noun):
             f.name
             for f in dataclasses.fields(self)
             if getattr(self, f.name) != _default(f) and f.name not in OWN_FIELDS
-            # without a strength the variation seed changes nothing, and a plan draws one for every payload
-            and (f.name != "subseed" or self.subseed_strength > 0)
+            and self._counts(f.name)
         )  # fmt: skip
+
+    def _counts(self, name: str) -> bool:
+        """Whether a field can change an image, the others being what they are."""
+        if name == "subseed":  # a plan draws one for every payload
+            return self.subseed_strength > 0
+        if name == "resize_mode":
+            return bool(self.init_image)
+        if name == "denoising_strength":
+            return bool(self.init_image) or self.enable_hr
+        return not name.startswith("hr_") or self.enable_hr
 
     def problems(self, where: str) -> list[Problem]:
         """Return what is out of range, a sentence each."""
@@ -273,41 +279,3 @@ def fresh_seeds(payloads: tuple[Payload, ...], root: str) -> tuple[Payload, ...]
             seed = drawn.randrange(MAX_SEED)
         fresh.append(dataclasses.replace(payload, seed=seed, subseed=drawn.randrange(MAX_SEED)))
     return tuple(fresh)
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
-
-
-def load_payload(path: Path) -> tuple[Payload, ...]:
-    """Read ``payloads/*.json``: one payload as an object, or several as a list. The name defaults to the file's.
-
-    Raises:
-        PlanError: The file cannot be read, is not JSON (with line number), or has unknown or wrong fields.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        raise PlanError(f"{path.name}, line {error.lineno}: not valid JSON ({error.msg}).") from error
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise PlanError(f"{path.name} cannot be read: {reason}.") from error
-    entries = data if isinstance(data, list) else [data]
-    if not entries:
-        raise PlanError(f"{path.name} holds no payload; write an object, or a list of objects.")
-    payloads: list[Payload] = []
-    problems: list[Problem] = []
-    for i, entry in enumerate(entries):
-        name = path.stem if len(entries) == 1 else f"{path.stem} {i + 1}"
-        where = path.name if len(entries) == 1 else f"{path.name}[{i}]"
-        try:
-            named = {"name": name, **entry} if isinstance(entry, Mapping) else entry
-            payload = Payload.from_json(named, where)
-        except PlanError as error:
-            problems.extend(error.problems)
-            continue
-        payloads.append(payload)
-        problems.extend(payload.problems(where))
-    if problems:
-        raise PlanError(problems)
-    return tuple(payloads)

@@ -17,7 +17,8 @@ def payload_problems(payload: Payload, where: str, host: Host) -> Iterator[Probl
     """Yield what is wrong with `payload`, which stands at `where` in the plan."""
     can = host.capabilities()
     yield from payload.problems(where)
-    for name in payload.used_fields():
+    used = payload.used_fields()
+    for name in used:
         if name not in can.payload_fields:
             yield Problem(
                 f"{where}.{name}",
@@ -31,25 +32,27 @@ def payload_problems(payload: Payload, where: str, host: Host) -> Iterator[Probl
         ("hr_upscaler", "upscaler", can.upscalers),
         ("styles", "style", can.styles),
     ):
-        if name in can.payload_fields:
+        if name in can.payload_fields and name in used:
             given = getattr(payload, name)
-            yield from _unknown(payload, f"{where}.{name}", noun, (given,) if isinstance(given, str) else given, names)
+            asked = (given,) if isinstance(given, str) else given
+            yield from _unknown(payload, f"{where}.{name}", f"{host.title} has no {noun}", asked, names)
     if "alwayson_scripts" in can.payload_fields:
         # The WebUI's API takes a script's title in any case.
         scripts = {script.name.lower(): script.name for script in can.scripts}
-        asked = [scripts.get(name.strip().lower(), name) for name in payload.alwayson_scripts]
-        allowed = [name for name in asked if name.strip().lower() not in FORBIDDEN_SCRIPTS]
+        named = [scripts.get(name.strip().lower(), name) for name in payload.alwayson_scripts]
+        allowed = [name for name in named if name.strip().lower() not in FORBIDDEN_SCRIPTS]
         path = f"{where}.alwayson_scripts"
-        yield from _unknown(payload, path, "always-on script", allowed, tuple(scripts.values()))
+        names = tuple(scripts.values())
+        yield from _unknown(payload, path, f"{host.title} has no always-on script", allowed, names)
     if not can.loras and "<lora:" in payload.prompt:
         yield Problem(
             f"{where}.prompt", f"Payload '{payload.name}' uses a LoRA, which {host.title} cannot apply; remove it."
         )
 
 
-def _unknown(payload: Payload, path: str, noun: str, given: Sequence[str], names: Sequence[str]) -> Iterator[Problem]:
+def _unknown(payload: Payload, path: str, lacks: str, given: Sequence[str], names: Sequence[str]) -> Iterator[Problem]:
     for value in given:
         if value and value not in names:
             has = f"it has {', '.join(names[:12])}" if names else "it has none"
             hint = did_you_mean(value, names)
-            yield Problem(path, f"Payload '{payload.name}': there is no {noun} '{value}'; {has}.{hint}")
+            yield Problem(path, f"Payload '{payload.name}': {lacks} '{value}'; {has}.{hint}")

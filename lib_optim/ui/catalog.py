@@ -16,7 +16,8 @@ from lib_optim.plan.errors import PlanError
 from lib_optim.plan.header import read_header
 from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.own_maps import BLOCK_MAPS_FOLDER, own_maps
-from lib_optim.plan.payload import Payload, load_payload
+from lib_optim.plan.payload import Payload
+from lib_optim.plan.payload_file import load_payload, payload_files
 from lib_optim.plan.scorers import MANUAL
 from lib_optim.run.own_folders import methods_folder, scorers_folder
 from lib_optim.scoring.groups import GROUPS, group_of
@@ -169,7 +170,7 @@ class Catalog:
         found: dict[str, tuple[Payload, bool]] = {}
         problems: list[str] = []
         for folder, own in self._folders():
-            for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+            for path in payload_files(folder):
                 try:
                     found.update({payload.name: (payload, own) for payload in load_payload(path)})
                 except PlanError as error:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from lib_optim.hosts.init_images import plain_picture
 from lib_optim.plan.errors import PlanError, RunError
-from lib_optim.plan.payload import Payload, load_payload
+from lib_optim.plan.payload import Payload
+from lib_optim.plan.payload_file import load_payload, payload_files
 from lib_optim.run.folder import file_name, write_atomic
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ def pictures_in(folder: Path) -> list[str]:
 
 class PayloadStore:
     """One folder of ``*.json`` files, each with one payload or a list of them.
+
+    Files of another format or shape are never written: a payload of theirs that is changed gets a JSON file of its own,
+    which counts from then on.
 
     Args:
         folder: Made when first written to.
@@ -69,6 +73,9 @@ class PayloadStore:
         """
         known = self._places()
         if name not in known:
+            for file in payload_files(self._folder):
+                if name in _names(file):
+                    raise RunError(f"'{name}' stands in {file.name}; take it out there, or remove the file.")
             raise RunError(
                 f"'{name}' is no payload of your own, so it can't be deleted; leave it out of the plan instead."
             )
@@ -112,9 +119,11 @@ class PayloadStore:
         found: dict[str, tuple[Path, int]] = {}
         for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else ():
             try:
-                found.update({payload.name: (path, at) for at, payload in enumerate(load_payload(path))})
+                payloads = load_payload(path)
             except PlanError:
                 continue
+            if _is_plain(path):
+                found.update({payload.name: (path, at) for at, payload in enumerate(payloads)})
         return found
 
     def _entries(self, path: Path) -> list[Any]:
@@ -136,6 +145,21 @@ class PayloadStore:
             write_atomic(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
         except OSError as error:
             raise RunError(f"{path.name} can't be written: {error.strerror or error}.") from error
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a file is one that we write: payloads by name or common fields are another program's, or done by hand."""
+    data = json.loads(path.read_text(encoding="utf-8-sig"))
+    rows = data if isinstance(data, list) else [data]
+    fields = {f.name for f in dataclasses.fields(Payload)} | {"version"}
+    return all(isinstance(row, Mapping) and set(row) <= fields for row in rows)
+
+
+def _names(path: Path) -> set[str]:
+    try:
+        return {payload.name for payload in load_payload(path)}
+    except PlanError:
+        return set()
 
 
 def _entry(payload: Payload) -> Mapping[str, Any]:

@@ -94,9 +94,9 @@ def test_the_lists_are_the_webuis(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"styles": ("foto",)}, "there is no style 'foto'; it has photo, soft, warm. Did you mean 'photo'?"),
-        ({"enable_hr": True, "hr_upscaler": "ESRGAN"}, "there is no upscaler 'ESRGAN'; it has Latent, Lanczos."),
-        ({"alwayson_scripts": {"Fram": {}}}, "there is no always-on script 'Fram'; it has Broken, Frame, Nosy."),
+        ({"styles": ("foto",)}, "has no style 'foto'; it has photo, soft, warm. Did you mean 'photo'?"),
+        ({"enable_hr": True, "hr_upscaler": "ESRGAN"}, "has no upscaler 'ESRGAN'; it has Latent, Lanczos."),
+        ({"alwayson_scripts": {"Fram": {}}}, "has no always-on script 'Fram'; it has Broken, Frame, Nosy."),
         ({"alwayson_scripts": {"Refiner": {}}}, "names the script Refiner, which swaps the model"),
         ({"alwayson_scripts": {"Frame": [1]}}, 'the script Frame takes {"args": [...]}'),
         ({"alwayson_scripts": {"Frame": {"arg": [1]}}}, 'the script Frame takes {"args": [...]}'),

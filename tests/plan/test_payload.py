@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_optim.plan.errors import PlanError
-from lib_optim.plan.payload import FORBIDDEN_OVERRIDES, MAX_SEED, OWN_FIELDS, Payload, jobs_of, load_payload
+from lib_optim.plan.payload import FORBIDDEN_OVERRIDES, MAX_SEED, OWN_FIELDS, Payload, jobs_of
+from lib_optim.plan.payload_file import load_payload
 
 SHIPPED = sorted((Path(__file__).parents[2] / "payloads").glob("*.json"))
 
@@ -58,8 +59,9 @@ def test_a_byte_order_mark_is_no_problem(tmp_path: Path) -> None:
         ("[" * 100_000, "cat.json cannot be read: "),
         ("[]", "cat.json holds no payload; write an object, or a list of objects."),
         ("5", "cat.json must be an object, not 5."),
-        ("[5]", "cat.json must be an object, not 5."),
-        ('[{}, "x"]', "cat.json[1] must be an object, not 'x'."),
+        ("[5]", "cat.json, line 1: cat.json[0] must be an object, not 5."),
+        ('[{},\n "x"]', "cat.json, line 2: cat.json[1] must be an object, not 'x'."),
+        ('{"steps": 5, "steps": 6}', "cat.json: 'steps' stands in one object twice; remove one."),
         ("null", "cat.json must be an object, not nothing."),
     ],
 )
@@ -81,9 +83,8 @@ def test_a_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "nearest"),
     [
-        ("cfg", "cfg_scale"),
+        ("cfg_scal", "cfg_scale"),
         ("sampler", "sampler_name"),
-        ("sampler_index", "sampler_name"),
         ("step", "steps"),
         ("Prompt", "prompt"),
         ("negativ_prompt", "negative_prompt"),
@@ -92,17 +93,18 @@ def test_a_missing_file(tmp_path: Path) -> None:
 )
 def test_unknown_keys_name_the_nearest(tmp_path: Path, key: str, nearest: str) -> None:
     [sentence] = refused(file(tmp_path, {"prompt": "a", key: 1}))
-    assert sentence == f"'{key}' is not a field of cat.json. Did you mean '{nearest}'?"
+    assert sentence == f"cat.json, line 1: '{key}' is not a field of cat.json. Did you mean '{nearest}'?"
 
 
 def test_every_mistake_of_every_entry_is_told(tmp_path: Path) -> None:
-    found = refused(file(tmp_path, [{"steps": 0}, {"steps": "x"}, {"width": 100, "height": 8}, {"stpes": 5}]))
+    entries = ['{"steps": 0}', '{"steps": "x"}', '{"width": 100,\n "height": 8}', '{"stpes": 5}']
+    found = refused(file(tmp_path, "[" + ",\n".join(entries) + "]"))
     assert found == [
-        "Payload 'cat 1': steps must lie between 1 and 150.",
-        "'cat.json[1].steps' must be a whole number, not 'x'.",
-        "Payload 'cat 3': height must lie between 16 and 4096.",
-        "Payload 'cat 3': width must be a multiple of 8.",
-        "'stpes' is not a field of cat.json[3]. Did you mean 'steps'?",
+        "cat.json, line 1: Payload 'cat 1': steps must lie between 1 and 150.",
+        "cat.json, line 2: 'cat.json[1].steps' must be a whole number, not 'x'.",
+        "cat.json, line 4: Payload 'cat 3': height must lie between 16 and 4096.",
+        "cat.json, line 3: Payload 'cat 3': width must be a multiple of 8.",
+        "cat.json, line 5: 'stpes' is not a field of cat.json[3]. Did you mean 'steps'?",
     ]
 
 
@@ -146,7 +148,7 @@ def test_score_weights_out_of_range(weight: float) -> None:
 @pytest.mark.parametrize("name", FORBIDDEN_OVERRIDES)
 def test_settings_that_swap_models_are_refused(tmp_path: Path, name: str) -> None:
     [sentence] = refused(file(tmp_path, {"override_settings": {name: "x", "CLIP_stop_at_last_layers": 2}}))
-    assert sentence == f"Payload 'cat' sets {name}, which would replace the merged model; remove it."
+    assert sentence == f"cat.json, line 1: Payload 'cat' sets {name}, which would replace the merged model; remove it."
 
 
 def test_the_documented_swappers_are_among_them() -> None:

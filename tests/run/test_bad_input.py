@@ -17,7 +17,8 @@ from lib_optim.plan.bounds import Bound
 from lib_optim.plan.design import StartDesign
 from lib_optim.plan.errors import OptimError, PlanError, StoreError
 from lib_optim.plan.guide import ComponentGuide, Guide, Strategy
-from lib_optim.plan.payload import Payload, load_payload
+from lib_optim.plan.payload import Payload
+from lib_optim.plan.payload_file import load_payload
 from lib_optim.plan.run_plan import Budget, ModelRef, RunPlan, SamplerSpec, SaveSpec
 from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.plan.starts import StartPoint

@@ -13,7 +13,8 @@ from PIL.PngImagePlugin import PngInfo
 from starlette.testclient import TestClient
 
 from lib_optim.hosts.base import HostCapabilities, HostScript
-from lib_optim.plan.payload import OWN_FIELDS, Payload, load_payload
+from lib_optim.plan.payload import OWN_FIELDS, Payload
+from lib_optim.plan.payload_file import load_payload
 from lib_optim.ui.payload_fields import FIELDS
 from tests.run.test_calibrating import data, picture
 from tests.ui.fake import FakeManager
@@ -189,3 +190,19 @@ def test_every_field_of_a_payload_is_in_the_editor_or_left_out_for_a_reason() ->
     counted_otherwise, written_at_start = {"n_iter"}, {"init_digest"}
     fields = {field.name for field in dataclasses.fields(Payload)}
     assert fields - {row.name for row in FIELDS} == counted_otherwise | written_at_start
+
+
+def test_a_payload_of_a_yaml_file_is_changed_in_a_file_of_its_own(client: TestClient, folder: Path) -> None:
+    text = "steps: 9\ncastle:\n  prompt: a castle\nlake:\n  prompt: a lake\n"
+    (folder / "mine.yaml").write_text(text)
+    (folder / "bad.yaml").write_text("prompt: a\nstepz: 9\n")
+    setup = client.get("/optim/api/setup?refresh=1").json()
+    assert setup["payload_problems"] == ["bad.yaml, line 2: 'stepz' is not a field of bad.yaml. Did you mean 'steps'?"]
+    assert listed(client)["castle"]["steps"] == 9
+    assert save(client, "castle", name="castle", prompt="a red castle").status_code == 200
+    assert listed(client)["castle"]["prompt"] == "a red castle"
+    assert (folder / "mine.yaml").read_text() == text
+    assert client.post("/optim/api/payload_delete", json={"name": "castle"}).status_code == 200
+    assert listed(client)["castle"]["prompt"] == "a castle"
+    refused = client.post("/optim/api/payload_delete", json={"name": "lake"})
+    assert refused.json()["error"] == "'lake' stands in mine.yaml; take it out there, or remove the file."

@@ -11,6 +11,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from lib_optim.hosts.base import HostScript
@@ -124,9 +125,10 @@ def _failures(watched: list[Any]) -> Iterator[list[str]]:
     files = [str(script.filename) for script in watched]
 
     def report(message: str, *args: Any, **kwargs: Any) -> Any:
-        if any(file in str(message) for file in files):
-            error = sys.exc_info()[1]
-            found.append(" ".join(f"{message}: {error or ''}".split()).rstrip(":. ")[:500])
+        for file in files:
+            if file in str(message):
+                said = str(message).replace(file, Path(file).name)
+                found.append(" ".join(f"{said}: {sys.exc_info()[1] or ''}".split()).rstrip(":. ")[:500])
         return before(message, *args, **kwargs)
 
     errors.report = report

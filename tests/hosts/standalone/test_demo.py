@@ -20,7 +20,7 @@ from lib_optim.hosts.standalone.demo_layout import CLIP, CONTEXT, UNET, VAE, has
 from lib_optim.hosts.standalone.demo_pieces import COMMON, OWN, STORED, stored_tensors
 from lib_optim.hosts.standalone.demo_text import text_encoder_tensors
 from lib_optim.hosts.standalone.prompt import chunks_of
-from lib_optim.plan.payload import load_payload
+from lib_optim.plan.payload_file import load_payload
 from lib_optim.scoring.demo import WEIGHTS as SCORER
 from lib_optim.scoring.demo import DemoScorer
 from lib_optim.scoring.demo_words import words_of
