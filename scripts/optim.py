@@ -78,6 +78,13 @@ def add_settings() -> None:
 
 
 @_harmless
+def paste(infotext: str, params: dict[str, Any]) -> None:
+    from lib_optim.hosts.webui.pasting import without_the_merge
+
+    without_the_merge(infotext, params)
+
+
+@_harmless
 def put_all_back() -> None:
     """Before the scripts go away: end the run and give the user's model back."""
     manager = current_manager()
@@ -88,5 +95,6 @@ def put_all_back() -> None:
 script_callbacks.on_ui_tabs(add_tab)
 script_callbacks.on_app_started(add_routes)
 script_callbacks.on_ui_settings(add_settings)
+script_callbacks.on_infotext_pasted(paste)
 script_callbacks.on_before_reload(put_all_back)
 script_callbacks.on_script_unloaded(put_all_back)

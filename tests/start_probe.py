@@ -24,7 +24,9 @@ import yaml  # noqa: E402, F401
 THE_WEBUIS = time.process_time() - _before
 
 ROOT = Path(__file__).resolve().parents[1]
-HOOKS = ("on_ui_tabs", "on_app_started", "on_ui_settings", "on_before_reload", "on_script_unloaded")
+HOOKS = (
+    "on_ui_tabs", "on_app_started", "on_ui_settings", "on_infotext_pasted", "on_before_reload", "on_script_unloaded",
+)  # fmt: skip
 
 
 def main() -> None:

@@ -296,8 +296,8 @@ def start_of_a_webui() -> dict[str, object]:
 def test_a_start_registers_tab_settings_and_routes() -> None:
     report = start_of_a_webui()
     assert report["tabs"] == [["Optim", "optim"]]
-    hooks = {"on_ui_tabs", "on_app_started", "on_ui_settings", "on_before_reload", "on_script_unloaded"}
-    assert set(report["hooks"]) == hooks  # type: ignore[call-overload]
+    hooks = {"on_ui_tabs", "on_app_started", "on_ui_settings", "on_infotext_pasted"}
+    assert set(report["hooks"]) == hooks | {"on_before_reload", "on_script_unloaded"}  # type: ignore[call-overload]
     assert "/optim/api/snapshot" in report["routes"]  # type: ignore[operator]
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from lib_optim.plan.settings import FOLDERS, SETTINGS, settings_of
 from lib_optim.run.own_folders import methods_folder, scorers_folder
+from tests.hosts.webui_rig import STAMP, Rig, image_job
 from tests.webui.fixtures import TestHost
 
 pytestmark = pytest.mark.ui
@@ -91,6 +92,28 @@ def test_the_settings_of_the_webui_hold(webui: TestHost, script: ModuleType, tmp
     assert values["thumbs"] == "automatic"  # of an older or a newer Optim
     restricted = {row.key for row in SETTINGS if getattr(webui.opts.data_labels[f"optim_{row.key}"], "restrict_api", 0)}
     assert restricted == set(FOLDERS)
+
+
+def test_a_picture_of_a_merge_pasted_elsewhere_asks_for_no_model_that_is_not_there(
+    webui: TestHost, script: ModuleType
+) -> None:
+    rig = Rig(webui)
+    session = rig.open()
+    with rig.host.exclusive(), session.live_weights() as live, rig.host.job("trial"):
+        rig.write(live, 0.5)
+        infotext = rig.host.generate(image_job(), STAMP).infotext
+    with rig.host.exclusive():
+        session.close()
+    found = dict(part.split(": ", 1) for part in infotext.splitlines()[-1].split(", "))
+    assert found["Model"] == "a (Optim merge)"
+    assert found["Model hash"] == "optim-1f3a"
+    pasted = {"Prompt": "a cat", **found}
+    run(webui, "infotext_pasted", infotext, pasted)
+    assert set(found) - set(pasted) == {"Model", "Model hash"}
+    assert pasted["Optim trial"] == "run 3"
+    others = {"Model": "a", "Model hash": "1f3a0000aa"}
+    run(webui, "infotext_pasted", "", others)
+    assert others == {"Model": "a", "Model hash": "1f3a0000aa"}
 
 
 @pytest.mark.parametrize("event", ["on_reload", "script_unloaded"])

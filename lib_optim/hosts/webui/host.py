@@ -33,9 +33,11 @@ from lib_optim.plan.header import CheckpointHeader, read_header
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.settings import SettingValue
 
-__all__ = ["WebuiHost"]
+__all__ = ["HASH_MARK", "MODEL_MARK", "WebuiHost"]
 
 T = TypeVar("T")
+HASH_MARK, MODEL_MARK = "optim-", " (Optim merge)"
+"""What the infotext of a merge's picture says before the recipe and after the base's name."""
 
 
 class WebuiHost(ABC):
@@ -264,7 +266,7 @@ class WebuiHost(ABC):
             return dict(stamp)
         name = getattr(self._model().sd_checkpoint_info, "name_for_extra", "")
         recipe = next((value for key, value in stamp.items() if "recipe" in key.lower()), "merge")
-        return {"Model hash": f"optim-{recipe}", "Model": f"{name} (Optim merge)", **stamp}
+        return {"Model hash": f"{HASH_MARK}{recipe}", "Model": f"{name}{MODEL_MARK}", **stamp}
 
     def _begin_live(self, session: WebuiSession) -> None:
         self._live = session

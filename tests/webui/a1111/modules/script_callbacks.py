@@ -13,6 +13,7 @@ def _registrar(name):
 on_ui_tabs = _registrar("ui_tabs")
 on_app_started = _registrar("app_started")
 on_ui_settings = _registrar("ui_settings")
+on_infotext_pasted = _registrar("infotext_pasted")
 on_script_unloaded = _registrar("script_unloaded")
 on_before_reload = _registrar("on_reload")
 on_model_loaded = _registrar("model_loaded")
