@@ -159,11 +159,11 @@ for name in ["modules", *names]:
         setattr(sys.modules["modules"], name.split(".")[1], module)
 calls = {{}}
 from modules import script_callbacks, scripts, shared, paths_internal
-for event in "ui_tabs app_started ui_settings before_reload script_unloaded".split():
+for event in "ui_tabs app_started ui_settings infotext_pasted before_reload script_unloaded".split():
     setattr(script_callbacks, "on_" + event, lambda call, event=event: calls.update({{event: call}}))
 scripts.basedir = lambda: {str(ROOT)!r}
 shared.opts = types.SimpleNamespace(add_option=lambda *a: None)
-shared.OptionInfo = lambda *a, **k: None
+shared.OptionInfo = lambda *a, **k: types.SimpleNamespace(info=lambda text: None)
 shared.cmd_opts = types.SimpleNamespace()
 paths_internal.default_output_dir = paths_internal.data_path = paths_internal.models_path = {str(tmp_path)!r}
 sys.path.insert(0, {str(ROOT)!r})
