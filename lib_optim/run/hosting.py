@@ -51,6 +51,11 @@ class HostHold:
         self._images = 0
         self._image_guard = threading.Lock()
 
+    @property
+    def borrowed(self) -> bool:
+        """Whether the host had another model loaded, which `give_back` brings back."""
+        return self._before is not None and self._before != self._ours
+
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the host's lock.

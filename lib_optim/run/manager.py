@@ -7,11 +7,12 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_optim.hosts.base import Host
+from lib_optim.plan.bounds import Value
 from lib_optim.plan.errors import PlanError, RunError, StoreError
 from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import RunPlan, SaveSpec, SharedSpec
@@ -34,6 +35,7 @@ from lib_optim.run.rerating import ended_run
 from lib_optim.run.sameness import refuse_changed_space
 from lib_optim.run.saving import Saved, save_trial
 from lib_optim.run.store import Store
+from lib_optim.run.tries import Tries
 from lib_optim.run.view import RunState, RunView
 from lib_optim.run.weights import block_weights
 from lib_optim.run.worker import RunWorker
@@ -59,6 +61,7 @@ class RunManager:
         self.host = host
         self.scorers_dir = scorers_dir
         self.view = RunView()
+        self.tries = Tries(host, scorers_dir)
         self._guard = threading.RLock()
         self._worker: RunWorker | None = None
         self._queue: RunQueue | None = None
@@ -366,6 +369,23 @@ class RunManager:
         resolved, _, trial, _ = self._trial(number, folder)
         return block_weights(resolved, trial)
 
+    def try_merge(self, resolved: Resolved, values: Mapping[str, Value], **how: Any) -> None:
+        """Have one merge shown in one image; see `Tries.make` for `how`.
+
+        Raises:
+            RunError: A run is going on, paused or not.
+            PlanError: As `Tries.make`.
+        """
+        with self._guard:
+            if self.view.state in ("finished", "failed"):
+                self.wait(5)
+            if self.active and self._worker is not None:
+                raise RunError(
+                    f"The run {self._worker.folder.name} is going on, and needs the model; merges can be tried before "
+                    "or after it, or once you stop it."
+                )
+            self.tries.make(resolved, values, **how)
+
     def recorded(self, folder: str = "") -> Recorded:
         """Return plan and trials of a run; of the open or last one if `folder` is empty.
 
@@ -447,6 +467,8 @@ class RunManager:
         self.stop()
         if not self.wait(timeout):
             _log.error("The run did not end within %.0f s.", timeout)
+        if not self.tries.close(timeout):
+            _log.error("The try did not end within %.0f s.", timeout)
 
     def _changing(self) -> RunWorker:
         worker = self._alive()
@@ -469,6 +491,7 @@ class RunManager:
             self.wait(5)  # its last act was to say so
         if self.active and self._worker is not None:
             raise RunError(f"The run {self._worker.folder.name} is going on; stop it first, or wait for its end.")
+        self.tries.leave()
 
     def _trial(self, number: int, folder: str) -> tuple[Resolved, RunFolder, Trial, str]:
         worker = self._worker

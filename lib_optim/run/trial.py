@@ -6,13 +6,14 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from lib_optim.plan.errors import HostError, Interrupted, MergeError, StoreError
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Trial
 from lib_optim.run.results import image_file, pixel_hash, read_image, write_image
+from lib_optim.run.swapping import refuse_changed, swap
 from lib_optim.scoring.devices import out_of_memory
 
 if TYPE_CHECKING:
@@ -116,30 +117,20 @@ class TrialRunner:
                 leave = self._run.control.leave_model or self._run.book.sheet.broken(self._trial.number)
                 if leave or not self._image(job, session):
                     break
-            self._verify_unchanged(turn.live, turn.digests)
+            refuse_changed(turn.digests, turn.live.digests())
 
     def _swap(self, turn: Turn) -> None:
-        live = turn.live
         run, number = self._run, self._trial.number
         started = time.perf_counter()
-        merger = run.merger
         with run.merging:
-            report = self._with_room(lambda: merger.write(self._trial.values, live, lambda: run.control.leave_model))
-        if report.refused:
-            raise MergeError(
-                f"The host refused {len(report.refused)} tensors of the merge, such as {report.refused[0]}."
+            report = self._with_room(
+                lambda: swap(run.merger, self._trial.values, turn, lambda: run.control.leave_model)
             )
-        missing = len(merger.keys) - len(report.written) - len(report.kept)
-        if missing:
-            raise MergeError(f"{missing} tensors of the merge were not written; the trial would not show its recipe.")
         self._add("merge", time.perf_counter() - started)
         run.view.set_swap_seconds(time.perf_counter() - started)
         if run.trials_since_start % _FULL_CHECK_EVERY == 0:
-            self._verify_in_full(live)
+            self._verify_in_full(turn.live)
             _log.info("Trial %d: all %d live tensors equal the merge.", number, len(report.written))
-        # What was not written again must be what the trial before left there.
-        self._same({key: turn.digests[key] for key in report.kept if key in turn.digests}, report.digests)
-        turn.digests = dict(report.digests)
 
     def _with_room(self, work: Callable[[], _T]) -> _T:
         """Do `work`; if the GPU's memory runs out, once more without the models in it."""
@@ -160,18 +151,6 @@ class TrialRunner:
                 seen = live.read(key)
                 if not torch.equal(seen, tensor.to(device=seen.device, dtype=seen.dtype)):
                     raise MergeError(f"The live tensor {key} does not hold what was merged; nothing was scored.")
-
-    def _verify_unchanged(self, live: LiveWeights, digests: Mapping[str, int]) -> None:
-        self._same(digests, live.digests())
-
-    @staticmethod
-    def _same(expected: Mapping[str, int], now: Mapping[str, int]) -> None:
-        changed = [key for key, digest in expected.items() if now.get(key) != digest]
-        if changed:
-            raise MergeError(
-                f"{len(changed)} tensors (such as {changed[0]}) changed while images were made; another extension "
-                "or a LoRA wrote to the model."
-            )
 
     def _image(self, job: ImageJob, session: MergeSession) -> bool:
         """Make one image; return whether to go on with the next."""

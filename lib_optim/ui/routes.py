@@ -20,9 +20,10 @@
     POST /optim/api/calibrate_sample | calibrate | calibrate_stop, GET calibrate   see `lib_optim.ui.calibrate`
     GET  /optim/api/taste | POST taste | taste_save; GET ratings   see `lib_optim.ui.taste_api`
     GET  /optim/api/settings | status | POST settings   see `lib_optim.ui.settings_api`
+    POST /optim/api/try_space | try | try_stop | try_save | try_weights | parent; GET try   see `lib_optim.ui.try_api`
     POST /optim/api/selftest, GET same   start it; its state and report
-    GET  /optim/image/{run}/{file}       an image of a run
     GET  /optim/api/images, /optim/thumb/{run}/{file} | POST open_folder   see `lib_optim.ui.pictures_api`
+    GET  /optim/image/{run}/{file}       an image of a run           GET  /optim/try_image/{file}
 
 Errors are ``{"error": sentence}`` with status 4xx; a plan's also carry ``problems``.
 """
@@ -59,6 +60,7 @@ from lib_optim.ui.selftest_job import SelftestJob
 from lib_optim.ui.settings_api import SettingsApi, call_of
 from lib_optim.ui.start_table import starts_shown
 from lib_optim.ui.taste_api import TasteApi
+from lib_optim.ui.try_api import TryApi
 from lib_optim.ui.weights import understood
 
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ class _Api:
         self._taste = TasteApi(manager)
         self._pictures = PicturesApi(manager)
         self._settings = SettingsApi(manager)
+        self._try = TryApi(manager, self._catalog.choices)
 
     def table(self) -> tuple[tuple[str, str, Callable[[Call], Any]], ...]:
         return (
@@ -173,6 +176,14 @@ class _Api:
             ("GET", "/optim/api/images", self._pictures.images),
             ("POST", "/optim/api/open_folder", self._pictures.open_folder),
             ("GET", "/optim/thumb/{folder}/{file}", self._pictures.thumb),
+            ("POST", "/optim/api/try_space", self._try.space),
+            ("POST", "/optim/api/try", self._try.make),
+            ("POST", "/optim/api/try_stop", self._try.stop),
+            ("GET", "/optim/api/try", self._try.state),
+            ("POST", "/optim/api/try_save", self._try.save),
+            ("POST", "/optim/api/try_weights", self._try.weights),
+            ("POST", "/optim/api/parent", self._try.parent),
+            ("GET", "/optim/try_image/{file}", self._try.image),
             ("GET", "/optim/image/{folder}/{file}", self._image),
         )
 
