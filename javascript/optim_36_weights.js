@@ -67,7 +67,11 @@
     }, 'primary', 'The first trial of the run; the search goes on from there');
     const around = optim.button('optim_weights_around', 'Search around it', () => use(found.around), '', 'Each block within this distance of its weight');
     const fix = optim.button('optim_weights_fix', 'Fix to it', () => use(found.fixed), '', 'Blocks that are named keep this weight, the others are searched');
-    const actions = [first, around, fix];
+    const dial = optim.button('optim_weights_try', 'Try it now', () => {
+      box.close();
+      plan.tryPoint({ weights: found.weights });
+    }, '', 'Put them on the sliders of "Try it"');
+    const actions = [first, dial, around, fix];
 
     const show = (result) => {
       found = result && Object.keys(result.weights).length ? result : null;
@@ -146,16 +150,17 @@
   });
 
   // A row under a trial's values: which form, and a button that copies.
-  optim.copyRow = (id, trialOf, fail) => {
+  // `ask` gives the weights where they are not those of a trial.
+  optim.copyRow = (id, trialOf, fail, ask) => {
     const form = el('select', { id: `${id}_form`, class: 'optim-input optim-small-select', 'aria-label': 'Form of the weights', on: { change: () => optim.remember('weights_form', form.value) } },
       ...FORMS.map(([value, text]) => el('option', { value, text })));
     form.value = optim.recall('weights_form', 'classic');
     if (!form.value) form.value = 'classic';
     const button = optim.button(`${id}_copy`, 'Copy weights', async () => {
       try {
-        const { weights } = await optim.post('block_weights', { trial: trialOf() });
+        const { weights } = await (ask ? ask() : optim.post('block_weights', { trial: trialOf() }));
         const rows = Object.entries(weights);
-        if (!rows.length) throw new Error('This trial has no block weights to copy.');
+        if (!rows.length) throw new Error('There are no block weights to copy.');
         await copy(rows.map(([parameter, forms]) => (rows.length > 1 ? `# ${parameter}\n` : '') + forms[form.value]).join('\n'));
         optim.setText(button, 'Copied');
         setTimeout(() => optim.setText(button, 'Copy weights'), 1500);

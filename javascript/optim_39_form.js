@@ -10,7 +10,7 @@
     trials: 'budget', budget: 'budget', verify: 'budget', finalists: 'budget', passes: 'passes', sampler: 'budget', seed: 'budget', name: 'run', save: 'run', shared: 'run',
   };
 
-  optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun, onFork, onQueued, onStartPlan, onSay, onFail }) => {
+  optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun, onFork, onQueued, onStartPlan, onTry, onSay, onFail }) => {
     // What the parts share. `form` is what is sent, `setup` and `methods` are what it can be made of.
     const plan = {
       form: null,
@@ -28,6 +28,7 @@
       reload: () => load(true).catch(() => {}),
       fitMethod: () => parts.method.fitMethod(),
       changeRun: () => onChangeRun(),
+      tryPoint: (point) => onTry(point),
       suitPayloads: () => parts.payloads.suitPayloads(),
     };
     const parts = Object.fromEntries(PARTS.map((name) => [name, optim.parts[name](plan)]));
@@ -63,11 +64,13 @@
     const presets = optim.presetCard({ form: () => plan.form, take: (form, read) => takeForm(form, read), start: (given) => onStartPlan(given), say: (sentences) => onSay(sentences), fail: (problem) => onFail(problem) });
     const drawEarlier = () => {
       [resume, verify, fork].forEach((button) => optim.setDisabled(button, !runs.get() || running));
+      earlierMore.querySelectorAll('button').forEach((button) => optim.setDisabled(button, !runs.get()));
       shelf.draw(!runs.get());
     };
+    const earlierMore = el('div', {});
     drawEarlier();
     const earlier = optim.section({ id: 'optim_resume_card', title: 'Earlier runs', open: false },
-      runs.node, el('div', { class: 'optim-row optim-nowrap' }, resume, verify, fork), shelf.node);
+      runs.node, el('div', { class: 'optim-row optim-nowrap' }, resume, verify, fork), earlierMore, shelf.node);
 
     // What was chosen before comes back as far as it still exists; what was never touched is today's default.
     const remembered = (defaults) => {
@@ -170,6 +173,36 @@
       vaes: () => plan.setup.vaes || [],
       judges: () => (plan.setup ? plan.setup.scorers : []),
       ready: () => Boolean(plan.setup && plan.methods),
+      // Buttons for the earlier run that is chosen: `make` gets a function that names it.
+      setEarlierMore: (make) => {
+        earlierMore.replaceChildren(make(() => ({ folder: runs.get(), trial: null })));
+        drawEarlier();
+      },
+      pasteWeights: () => optim.pasteWeights(plan),
+      // Returns the name by which it is tried.
+      addStart: (name, values) => {
+        const taken = new Set(plan.form.start.map((start) => start.name));
+        let called = name;
+        for (let n = 2; taken.has(called); n += 1) called = `${name} (${n})`;
+        plan.form.start = [...plan.form.start, { name: called, values: { ...values } }];
+        plan.changed('start');
+        return called;
+      },
+      // A checkpoint that may have come only just now.
+      useModel: async (i, path) => {
+        await load(true);
+        plan.form.models.forEach((other, k) => {
+          if (k !== i && other === path) {
+            plan.form.models[k] = '';
+            plan.touched.delete(`model${k}`); // another may take its place
+          }
+        });
+        plan.form.models[i] = path;
+        plan.touched.add(`model${i}`);
+        parts.models.pairWith();
+        plan.fitMethod();
+        plan.changed(`model${i}`);
+      },
       setRunning: (on, changeable) => {
         running = on;
         parts.passes.setRunning(changeable);

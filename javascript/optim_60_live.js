@@ -77,7 +77,7 @@
   optim.originText = (origin) => ORIGINS.reduce((text, [from, to]) => text.replace(from, to), origin);
 
   // --- one trial: head, images, values ---------------------------------------------------------------------------
-  optim.parts.trialCard = ({ id, onOpen, onSave, onSaveAs, onFail, onFollow }) => {
+  optim.parts.trialCard = ({ id, onOpen, onSave, onSaveAs, onFail, onFollow, actions }) => {
     const title = el('span', { class: 'optim-title' });
     const value = el('span', { class: 'optim-value' });
     const note = el('span', { class: 'optim-note' });
@@ -87,8 +87,9 @@
     const gallery = optim.gallery({ id: `${id}_images`, onOpen: (i) => onOpen(shown, i) });
     const profile = optim.profile();
     const copyRow = optim.copyRow(id, () => shown, onFail);
+    const more = actions ? actions(`${id}_take`, () => shown) : null;
     const reason = el('div', { class: 'optim-help optim-warning', hidden: true });
-    const body = el('div', { class: 'optim-stack' }, reason, gallery.node, note, profile.node, copyRow);
+    const body = el('div', { class: 'optim-stack' }, reason, gallery.node, note, profile.node, copyRow, more);
     const node = el('section', { class: 'optim-card', id },
       el('div', { class: 'optim-section-head' }, title, value, el('span', { class: 'optim-head-right' }, follow, save, saveAs)), body);
     let shown = null;
@@ -105,6 +106,7 @@
         save.hidden = number === null || !trial || !['complete', 'waiting'].includes(trial.state);
         optim.setDisabled(save, saving.has(number));
         saveAs.hidden = save.hidden;
+        if (more) more.hidden = save.hidden;
         optim.setDisabled(saveAs, saving.has(number));
         optim.show(copyRow, trial && Object.values(trial.values).some((v) => typeof v === 'number'));
         optim.setText(save, saving.has(number) ? 'Saving …' : 'Save checkpoint');

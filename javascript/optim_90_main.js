@@ -91,6 +91,7 @@
     };
     // The same check, quietly, while the form is being filled in: one line of what it comes to.
     const quietCheck = () => {
+      tried.formChanged();
       clearTimeout(planCheck.timer);
       planCheck.timer = setTimeout(async () => {
         if (!form.ready() || store.offline) return;
@@ -119,7 +120,7 @@
     };
 
     // --- parts --------------------------------------------------------------------------------------------------
-    const form = optim.parts.form({ onChange: quietCheck, onStart: start, onCheck: explain, onResume: resume, onChangeRun: change, onFork: fork, onQueued: () => poller.now(), onStartPlan: startPlan, onSay: (sentences) => notices.put(sentences, 'good'), onFail: fail });
+    const form = optim.parts.form({ onChange: quietCheck, onStart: start, onCheck: explain, onResume: resume, onChangeRun: change, onFork: fork, onQueued: () => poller.now(), onStartPlan: startPlan, onTry: (point) => tried.load(point), onSay: (sentences) => notices.put(sentences, 'good'), onFail: fail });
     const bar = optim.parts.bar({ onStart: start, onCommand: command });
     const plot = optim.scorePlot((number) => {
       picked = picked === number ? null : number;
@@ -137,6 +138,11 @@
         viewer = null;
       });
     };
+    const say = (sentences) => notices.put(sentences, 'good');
+    const tried = optim.tryCard({ form, onSay: say, onFail: fail });
+    const parents = optim.parentActions({ form, attempt, onSay: say, tried });
+    const ofTrial = (id, number) => parents.row(id, () => ({ folder: store.snapshot.run.folder, trial: number() }), { go: 'Try this trial', use: 'Use' });
+    form.setEarlierMore((which) => parents.row('optim_run_take', which, { go: 'Try its winner', use: 'Winner' }));
     const said = optim.opinions(() => {
       draw();
       poller.now();
@@ -151,13 +157,13 @@
     const blind = () => rater.blind() || comparer.blind();
     const taste = optim.tasteCard({ attempt, onCommand: command, onSay: (sentences) => notices.put(sentences, 'good') });
     const current = optim.parts.trialCard({
-      id: 'optim_current', onOpen: open, onSave: (number) => save(number), onSaveAs: saveAs, onFail: fail,
+      id: 'optim_current', onOpen: open, onSave: (number) => save(number), onSaveAs: saveAs, onFail: fail, actions: ofTrial,
       onFollow: () => {
         picked = null;
         draw();
       },
     });
-    const best = optim.parts.trialCard({ id: 'optim_best', onOpen: open, onSave: (number) => save(number), onSaveAs: saveAs, onFail: fail });
+    const best = optim.parts.trialCard({ id: 'optim_best', onOpen: open, onSave: (number) => save(number), onSaveAs: saveAs, onFail: fail, actions: ofTrial });
     const verdict = optim.verdictCard((number) => {
       picked = number;
       poller.now();
@@ -208,7 +214,7 @@
       }),
     });
     const live = el('div', { class: 'optim-live' }, pareto.node, plotCard, verdict.node, importance.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard, runLog.node);
-    const right = el('div', { class: 'optim-right' }, welcome, live);
+    const right = el('div', { class: 'optim-right' }, welcome, tried.node, live);
     const once = optim.parts.settings({
       settings,
       onSaved: () => {
@@ -240,6 +246,7 @@
       const trials = [...store.trials.values()].sort((a, b) => a.number - b.number);
       bar.draw(snapshot, store.offline, starting || !form.ready());
       form.setRunning(active || starting || !form.ready(), active && form.ready() && snapshot.state !== 'stopping');
+      tried.draw(active);
       optim.show(welcome, !snapshot.run);
       optim.show(live, snapshot.run);
       if (!snapshot.run) {

@@ -1,4 +1,4 @@
-"""Points for "Try it": where the sliders begin, and what a preset, weights or a trial of any run comes to there."""
+"""Points for "Try it": where the sliders stand first, and what a preset, weights or a trial comes to."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ class Point:
 
 
 def kept_point(resolved: Resolved, given: Mapping[str, object]) -> Point:
-    """Return what of `given` the space has a place for; the rest as the search's first trial has it, or in the middle.
+    """Return what of `given` the space has a place for; the rest half-way between the models, or where a search begins.
 
     Args:
         resolved: Whose space.
         given: Parameter name to value, of another space maybe.
     """
-    _, first = first_point(SamplerSpec(), resolved.space, resolved.blocks)
+    first = preset_values(preset("half"), resolved.space, resolved.blocks) or {}
+    first = first or first_point(SamplerSpec(), resolved.space, resolved.blocks)[1]
     values: dict[str, Value] = {}
     for parameter in resolved.space.parameters:
         bound, wanted = parameter.bound, given.get(parameter.name)

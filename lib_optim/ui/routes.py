@@ -60,7 +60,6 @@ from lib_optim.ui.selftest_job import SelftestJob
 from lib_optim.ui.settings_api import SettingsApi, call_of
 from lib_optim.ui.start_table import starts_shown
 from lib_optim.ui.taste_api import TasteApi
-from lib_optim.ui.try_api import TryApi
 from lib_optim.ui.weights import understood
 
 if TYPE_CHECKING:
@@ -116,6 +115,16 @@ class _Api:
         self._pictures = PicturesApi(manager)
         self._settings = SettingsApi(manager)
         self._try = TryApi(manager, self._catalog.choices)
+
+    def _tried(self, name: str) -> Callable[[Call], Any]:
+        """Return a route of `TryApi`, which is imported when it is asked for: a host's start need not wait for it."""
+
+        def serve(call: Call) -> Any:
+            from lib_optim.ui.try_api import TryApi
+
+            return getattr(TryApi(self._manager, self._catalog.choices), name)(call)
+
+        return serve
 
     def table(self) -> tuple[tuple[str, str, Callable[[Call], Any]], ...]:
         return (
@@ -176,14 +185,14 @@ class _Api:
             ("GET", "/optim/api/images", self._pictures.images),
             ("POST", "/optim/api/open_folder", self._pictures.open_folder),
             ("GET", "/optim/thumb/{folder}/{file}", self._pictures.thumb),
-            ("POST", "/optim/api/try_space", self._try.space),
-            ("POST", "/optim/api/try", self._try.make),
-            ("POST", "/optim/api/try_stop", self._try.stop),
-            ("GET", "/optim/api/try", self._try.state),
-            ("POST", "/optim/api/try_save", self._try.save),
-            ("POST", "/optim/api/try_weights", self._try.weights),
-            ("POST", "/optim/api/parent", self._try.parent),
-            ("GET", "/optim/try_image/{file}", self._try.image),
+            ("POST", "/optim/api/try_space", self._tried("space")),
+            ("POST", "/optim/api/try", self._tried("make")),
+            ("POST", "/optim/api/try_stop", self._tried("stop")),
+            ("GET", "/optim/api/try", self._tried("state")),
+            ("POST", "/optim/api/try_save", self._tried("save")),
+            ("POST", "/optim/api/try_weights", self._tried("weights")),
+            ("POST", "/optim/api/parent", self._tried("parent")),
+            ("GET", "/optim/try_image/{file}", self._tried("image")),
             ("GET", "/optim/image/{folder}/{file}", self._image),
         )
 

@@ -29,10 +29,11 @@ class SelftestJob:
         """Start it, or tell that it runs already.
 
         Raises:
-            RunError: A run is active, whose model the self-test would take away.
+            RunError: A run is active, or a try, whose model the self-test would take away.
         """
         if self._manager.snapshot(0)["state"] not in _RESTING:
             raise RunError("A run is active; stop it before the self-test, which uses the same model.")
+        self._manager.tries.leave()
         with self._guard:
             if self._state["state"] != "running":
                 self._state = {"state": "running", "text": "", "failed": 0}

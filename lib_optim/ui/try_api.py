@@ -1,7 +1,8 @@
 """The panel "Try it", and a trial's merge as a model of the form: what the page asks, as JSON.
 
-POST /optim/api/try_space {form, point}   the sliders that the form comes to, and where they stand. `point` is one of
-                                {values}, {preset}, {weights}, {folder, trial}; without any: where a search begins
+POST /optim/api/try_space {form, point, now}   the sliders that the form comes to, and where they stand. `point` is one
+                                of {values}, {preset}, {weights}, {folder, trial} (no trial: the winner); none: half-way
+                                between the models. If it does not fit, they stay at the values `now`
 POST /optim/api/try {form, values, payload, seed, parents, request}   make one image; answers at once
 POST /optim/api/try_stop                  end it
 GET  /optim/api/try                       what is being made, and the last tries
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import FileResponse
 
-from lib_optim.plan.errors import PlanError, RunError
+from lib_optim.plan.errors import OptimError, PlanError, RunError
 from lib_optim.plan.presets import MIXING_PARAMETERS, PRESETS
 from lib_optim.plan.records import Trial
 from lib_optim.plan.run_plan import SaveSpec
@@ -57,8 +58,8 @@ class TryApi:
         self._manager, self._choices = manager, choices
 
     def space(self, call: Call) -> dict[str, Any]:
-        """Return ``parameters``, ``values``, ``notes``, ``payloads``, ``models``, ``presets``, and ``problems``: an answer, no
-        error."""
+        """Return ``parameters``, ``values``, ``notes``, ``payloads``, ``models``, ``presets``; and ``problems``, which
+        are an answer, no error."""
         empty: dict[str, Any] = {
             "parameters": [], "fixed": 0, "values": {}, "notes": [], "payloads": [], "models": [], "presets": [],
             "problems": [],
@@ -70,8 +71,8 @@ class TryApi:
         problems: list[str] = []
         try:
             point = self._point(call, resolved)
-        except PlanError as error:
-            problems = [problem.sentence for problem in error.problems]
+        except OptimError as error:
+            problems = [p.sentence for p in error.problems] if isinstance(error, PlanError) else [str(error)]
             given = call.body.get("now")
             point = kept_point(resolved, given if isinstance(given, Mapping) else {})
         mixes = any(p.method_parameter in MIXING_PARAMETERS for p in resolved.space.parameters)
@@ -115,8 +116,9 @@ class TryApi:
         if self._manager.active:
             raise RunError("A run is going on, and needs the model; try merges before it, or once it has ended.")
         resolved = self._resolved(call)
+        values = _values(call, resolved)
         self._manager.try_merge(
-            resolved, _values(call, resolved), payload=payload, seed=seed,
+            resolved, values, payload=payload, seed=seed,
             parents=call.body.get("parents") is True, request=str(call.body.get("request") or "")[:200],
         )  # fmt: skip
         return self._manager.tries.state()
@@ -199,11 +201,12 @@ class TryApi:
             if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in weights.values()):
                 raise Refused(400, "'weights' must be numbers by block.")
             return weights_point(resolved, {str(block): float(weight) for block, weight in weights.items()})
-        if isinstance(point.get("trial"), int):
-            run = self._manager.recorded(str(point.get("folder") or "")[:200])
-            trial = next((trial for trial in run.trials if trial.number == point["trial"]), None)
+        if isinstance(point.get("folder"), str):
+            run = self._manager.recorded(point["folder"][:200])
+            number = run.winner if point.get("trial") is None else point["trial"]
+            trial = next((trial for trial in run.trials if trial.number == number), None)
             if trial is None:
-                raise PlanError(f"There is no trial {point['trial']} in {run.folder.name}; choose one of its trials.")
+                raise PlanError(f"{run.folder.name} has no such trial; choose one that it has made.")
             return trial_point(resolved, run.resolved, trial.values, f"trial {trial.number}")
         values = point.get("values")
         return kept_point(resolved, values if isinstance(values, Mapping) else {})

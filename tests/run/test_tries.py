@@ -249,6 +249,7 @@ def test_only_the_last_are_kept_and_only_their_images_are_served(tmp_path: Path)
 def test_points_from_everything(rig: Rig) -> None:
     resolved = rig.manager.tries.resolve(rig.plan())
     begin = kept_point(resolved, {}).values
+    assert set(begin.values()) == {0.5}
     start = kept_point(resolved, {"in_alpha": 0.125, "out_alpha": 7, "nothing": 1})
     assert start.values == {**begin, "in_alpha": 0.125}
     assert set(preset_point(resolved, "all B").values.values()) == {1.0}

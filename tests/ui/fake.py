@@ -35,6 +35,7 @@ from lib_optim.run.queue_items import winner_path
 from lib_optim.run.queueing import RunQueue
 from lib_optim.run.recorded import Recorded
 from lib_optim.run.saving import Saved
+from lib_optim.run.tries import Tries
 from lib_optim.run.view import RunView
 
 SD1_KEYS = ("model.diffusion_model.input_blocks.1.1.norm.weight", "cond_stage_model.transformer.embeddings.weight")
@@ -111,6 +112,7 @@ class FakeManager:
         self.host = FakeHost(folder)
         self.scorers_dir = folder / "scorers"
         self.view = RunView()
+        self.tries = Tries(self.host, self.scorers_dir)  # type: ignore[arg-type]
         self.image_seconds = image_seconds
         self.requests: list[str] = []
         self.repeats = 0
