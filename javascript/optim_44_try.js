@@ -18,6 +18,7 @@
     let active = false;
     let stale = true;
     let round = 0;
+    let pending = null;
     let timer = 0;
     let looking = 0;
 
@@ -79,12 +80,15 @@
     section.node.addEventListener('toggle', () => (isOpen() ? wake() : null));
 
     // --- what the form comes to
-    const refresh = async (point) => {
+    const refresh = async (wanted) => {
       const mine = (round += 1);
+      const point = wanted || pending; // a point under way must not lose to a change of the form meanwhile
+      pending = point;
       stale = false;
       try {
         const found = await optim.post('try_space', { form: form.value(), point: point || { values: sliders.values() }, now: sliders.values() });
         if (mine !== round) return;
+        pending = null;
         const kept = found.parameters.length || !space ? found : { ...space, problems: found.problems, notes: [] };
         space = kept;
         if (found.parameters.length) sliders.draw(found.parameters, found.values);
@@ -93,7 +97,9 @@
         draw();
         if (point && !found.problems.length && auto.box.checked && !make.disabled) begin();
       } catch (error) {
-        if (mine === round) onFail(error);
+        if (mine !== round) return;
+        pending = null;
+        onFail(error);
       }
     };
     const drawChoices = () => {
@@ -144,7 +150,7 @@
     };
     const wake = () => {
       look();
-      if (stale && form.ready()) refresh(space ? undefined : {});
+      if (stale && form.ready()) refresh(space ? null : {});
     };
 
     // --- drawing
@@ -260,7 +266,7 @@
       formChanged: () => {
         stale = true;
         clearTimeout(later);
-        later = setTimeout(() => (isOpen() && form.ready() ? refresh(space ? undefined : {}) : null), 400);
+        later = setTimeout(() => (isOpen() && form.ready() ? refresh(space ? null : {}) : null), 400);
       },
       // Puts a point on the sliders: {folder, trial}, {weights}, {preset} or {values}.
       load: (point) => {
