@@ -49,12 +49,18 @@ def _manager() -> Any:
     return get_manager(make)
 
 
+def _reach() -> Any:
+    from lib_optim.ui.reach import reach_of
+
+    return reach_of(getattr(shared, "cmd_opts", None))
+
+
 @_harmless
 def add_tab() -> list[tuple[gr.Blocks, str, str]]:
     try:
         from lib_optim.ui import tab
 
-        blocks = tab.build_tab(_manager())
+        blocks = tab.build_tab(_manager(), _reach().warning)
     except Exception as error:  # noqa: BLE001 - a tab that says why is worth more than none
         _log.exception("Optim %s could not build its tab.", lib_optim.__version__)
         with gr.Blocks(analytics_enabled=False) as blocks:
@@ -67,7 +73,11 @@ def add_routes(demo: gr.Blocks | None, app: Any) -> None:
     del demo
     from lib_optim.ui import routes
 
-    routes.mount(app, _manager())  # "Reload UI" comes here again, with a new app
+    reach = _reach()
+    if reach.warning:
+        _log.warning("%s", reach.warning)
+    # "Reload UI" comes here again, with a new app
+    routes.mount(app, _manager(), reach.hosts, reach.credentials)
 
 
 @_harmless

@@ -204,5 +204,5 @@ def _check(blocks: tuple[Block, ...], where: str) -> Iterable[Problem]:
         for pattern in block.patterns:
             try:
                 re.compile(pattern)
-            except re.error as error:
+            except (re.error, OverflowError) as error:
                 yield Problem(where, f"Block {block.name} of {where} has a broken pattern '{pattern}': {error}.")

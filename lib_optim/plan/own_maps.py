@@ -22,6 +22,7 @@ from lib_optim.plan.architectures import ARCHITECTURES, Architecture
 from lib_optim.plan.blocks import BlockMap, parse_block_map
 from lib_optim.plan.errors import PlanError, Problem
 from lib_optim.plan.nearest import did_you_mean
+from lib_optim.plan.patterns import pattern_problem
 from lib_optim.plan.yaml_lines import at_line, read_yaml
 
 __all__ = ["BLOCK_MAPS_FOLDER", "OwnMap", "map_problems", "own_maps", "plan_blocks", "read_block_map"]
@@ -93,6 +94,9 @@ def read_block_map(text: str, what: str = "The block map") -> BlockMap:
         if row is not None and "component" in entry and component not in row.components:
             hint = did_you_mean(component, row.components)
             problems.append(Problem(where, f"'{component}' is none of {', '.join(row.components)}.{hint}"))
+        for pattern in entry.get("keys") if isinstance(entry.get("keys"), list) else ():
+            if why := pattern_problem(str(pattern).replace("{n}", "0")):
+                problems.append(Problem(where, f"The pattern '{str(pattern)[:60]}' is not used: {why}; write another."))
         plain = str(entry.get("name", "x")).replace("{n}", "0")
         if not re.fullmatch(r"[^\W\d]\w*", plain) or plain.casefold() in ("unet", "text_encoder", "vae"):
             sentence = f"'{entry.get('name')}' cannot be the name of a block; use letters and digits."

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 from lib_optim.plan.errors import OptimError, PlanError, RunError, shown
 from lib_optim.ui.compat import login_missing
+from lib_optim.ui.reach import knows
 
 __all__ = ["MAX_BODY", "Call", "Refused", "endpoint"]
 
@@ -64,7 +65,10 @@ class Call:
 
 
 def endpoint(
-    handler: Callable[[Call], Any], hosts: Collection[str] | None = None, most: int = MAX_BODY
+    handler: Callable[[Call], Any],
+    hosts: Collection[str] | None = None,
+    most: int = MAX_BODY,
+    credentials: Mapping[str, str] | None = None,
 ) -> Callable[..., Any]:
     """Wrap `handler`, which runs on a worker thread and returns JSON data or a `Response`.
 
@@ -73,11 +77,12 @@ def endpoint(
         hosts: Names by which the server may be called; None accepts any (a WebUI is reached through tunnels and
             proxies). Keeps a foreign page from reaching a local server through a name of its own.
         most: Bytes that a request may have.
+        credentials: User to password of the host's own API: who knows them needs no login of the page.
     """
 
     async def serve(request: Request) -> Response:
         try:
-            _check(request, hosts)
+            _check(request, hosts, credentials or {})
             body = await _body(request, most) if request.method == "POST" else {}
             call = Call(request.query_params, request.path_params, body, _is_local(request))
             result = await run_in_threadpool(handler, call)
@@ -128,11 +133,11 @@ def _error(status: int, sentence: str, **more: Any) -> JSONResponse:
     return JSONResponse({"error": shown(sentence), **more}, status_code=status, headers={"Cache-Control": "no-store"})
 
 
-def _check(request: Request, hosts: Collection[str] | None) -> None:
+def _check(request: Request, hosts: Collection[str] | None, credentials: Mapping[str, str]) -> None:
     host = request.headers.get("host", "")
     if hosts is not None and (urlsplit(f"//{host}").hostname or "") not in hosts:
         raise Refused(403, f"This program answers to {' and '.join(sorted(hosts))} only, not to '{host}'.")
-    if login_missing(request.app, request):
+    if login_missing(request.app, request) and not knows(credentials, request.headers.get("authorization", "")):
         raise Refused(401, "You are not logged in; reload the page and log in.")
     if request.method == "POST" and not _same_origin(request, host):
         raise Refused(403, "This request comes from another page, so it was not carried out.")

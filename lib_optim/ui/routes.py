@@ -31,7 +31,7 @@ Errors are ``{"error": sentence}`` with status 4xx; a plan's also carry ``proble
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,18 +82,25 @@ _MOST = 2**53  # what JavaScript and SQLite count exactly
 _MARKS: dict[str, Mark] = {"broken": "mark: broken", "left out": "mark: left out"}
 
 
-def mount(app: Any, manager: RunManager, hosts: Collection[str] | None = None) -> None:
+def mount(
+    app: Any,
+    manager: RunManager,
+    hosts: Collection[str] | None = None,
+    credentials: Mapping[str, str] | None = None,
+) -> None:
     """Add the routes to `app` (FastAPI or Starlette), once; a second call changes nothing.
 
     Args:
         app: The program's own app; a WebUI hands over a new one after "Reload UI".
         manager: The one run manager of this process.
         hosts: See `lib_optim.ui.http.endpoint`.
+        credentials: Likewise.
     """
     if any(getattr(route, "path", None) == _SNAPSHOT for route in app.routes):
         return
     for method, path, handler in _Api(manager).table():
-        app.router.add_route(path, endpoint(handler, hosts, _LARGE.get(path, MAX_BODY)), methods=[method])
+        guarded = endpoint(handler, hosts, _LARGE.get(path, MAX_BODY), credentials)
+        app.router.add_route(path, guarded, methods=[method])
 
 
 class _Api:

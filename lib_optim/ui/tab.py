@@ -20,16 +20,29 @@ if TYPE_CHECKING:
 __all__ = ["build_tab", "frame_html"]
 
 
-def build_tab(manager: RunManager) -> gr.Blocks:
-    """Return the tab for a WebUI's ``on_ui_tabs`` as ``(blocks, "Optim", "optim")``, or for a page of its own."""
+def build_tab(manager: RunManager, warning: str = "") -> gr.Blocks:
+    """Return the tab for a WebUI's ``on_ui_tabs`` as ``(blocks, "Optim", "optim")``, or for a page of its own.
+
+    Args:
+        manager: The run manager.
+        warning: A sentence that stays above the tab, or nothing.
+    """
     with gr.Blocks(analytics_enabled=False, title="Optim") as blocks:
-        gr.HTML(frame_html(manager.host.title), elem_id="optim_frame")
+        gr.HTML(frame_html(manager.host.title, warning), elem_id="optim_frame")
     return blocks
 
 
-def frame_html(host: str) -> str:
-    """Return what stands in the tab until the page script takes over; `host` is the program's name."""
-    return (
+def frame_html(host: str, warning: str = "") -> str:
+    """Return what stands in the tab until the page script takes over, and the warning that stays above it.
+
+    Args:
+        host: The program's name.
+        warning: As `build_tab`.
+    """
+    above = (
+        f'<div class="optim-root"><p class="optim-exposed" role="alert">{escape(warning)}</p></div>' if warning else ""
+    )
+    return above + (
         f'<div id="optim_root" class="optim-root" data-version="{escape(__version__)}" data-host="{escape(host)}">'
         '<div class="optim-loading">Optim is loading …</div>'
         "</div>"

@@ -31,6 +31,12 @@ from tests.run.test_archive import filled, packed
 from tests.ui.conftest import client, manager  # noqa: F401 (fixtures)
 
 _OURS = "trial,pass,state,value,origin,recipe,merge_s,generate_s,score_s,restore_s,reason"
+
+
+def _map(pattern: str) -> str:
+    return f"id: x\narchitecture: sd1\nblocks:\n  - {{name: A, component: unet, keys: ['{pattern}']}}\n"
+
+
 TEXTS: dict[str, tuple[Callable[[str, Path], Any], str, str]] = {
     # The parser's time grows with the square of the depth: minutes for a file of 12 kB.
     "deep YAML guide": (lambda text, _: read_guide(text), "components: " + "[" * 12_000, "nested more than 50 deep"),
@@ -52,6 +58,11 @@ TEXTS: dict[str, tuple[Callable[[str, Path], Any], str, str]] = {
         'version 0.1.0\nmodel "a"\nmodel "b" &0\nmerge "weighted_sum" &0 &1 0.5', "no kind that can be read",
     ),
     "a run's long name": (lambda text, path: RunFolder.open(path, text), "x" * 5_000, "There is no run"),
+    "a deep pattern of a map": (lambda text, _: read_block_map(text), _map("(" * 400 + ")" * 400), "nested too deeply"),
+    "a long pattern of a map": (lambda text, _: read_block_map(text), _map("(" * 4_000), "longer than 500"),
+    "an endless pattern of a map": (lambda text, _: read_block_map(text), _map("(a+)+$"), "take for ever"),
+    "an ambiguous pattern of a map": (lambda text, _: read_block_map(text), _map("(x|x)*y"), "take for ever"),
+    "a huge repeat in a map": (lambda text, _: read_block_map(text), _map("a{99999999999}"), "too large"),
     "a deep column": (lambda text, _: json_of(text, "trial 1"), "[" * 100_000, "trial 1 cannot be read"),
 }  # fmt: skip
 

@@ -180,3 +180,55 @@ assert blocks.blocks
     assert done.returncode == 0, done.stderr
     assert "could not" not in done.stderr, done.stderr
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_a_webui_that_is_open_to_the_network_says_so(
+    webui: TestHost, script: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    options = webui.module("modules.shared").cmd_opts
+
+    def text() -> str:
+        [[(blocks, _, _)]] = run(webui, "ui_tabs")
+        return " ".join(str(getattr(block, "value", "")) for block in blocks.blocks.values())
+
+    def status(app: FastAPI, host: str) -> int:
+        with TestClient(app) as client:
+            return int(client.get("/optim/api/snapshot", headers={"host": host}).status_code)
+
+    closed, opened = FastAPI(), FastAPI()
+    assert "no login" not in text()
+    run(webui, "app_started", None, closed)
+    assert "no login" not in caplog.text
+    assert (status(closed, "localhost:7860"), status(closed, "evil.example")) == (200, 403)
+    monkeypatch.setattr(options, "listen", True, raising=False)
+    assert "--listen and no login" in text()
+    run(webui, "app_started", None, opened)
+    assert "--listen and no login" in caplog.text
+    assert status(opened, "my.example") == 200
+    monkeypatch.setattr(options, "gradio_auth", "ann:secret", raising=False)
+    assert "no login" not in text()
+
+
+def test_every_route_asks_for_the_login_after_the_ui_was_reloaded(webui: TestHost, script: ModuleType) -> None:
+    import re
+
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    run(webui, "app_started", None, FastAPI())
+    load()
+    again = FastAPI()
+    again.auth = ("ann", "secret")  # as Gradio marks its app; a login without its route opens nothing
+    run(webui, "app_started", None, again)
+    routes = [route for route in again.routes if route.path.startswith("/optim")]
+    assert len(routes) > 30
+    with TestClient(again, base_url="http://127.0.0.1") as client:
+        for route in routes:
+            for method in route.methods - {"HEAD", "OPTIONS"}:
+                answer = client.request(
+                    method, re.sub(r"{\w+}", "x", route.path), json={} if method == "POST" else None
+                )
+                assert answer.status_code == 401, (method, route.path)
