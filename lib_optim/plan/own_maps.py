@@ -94,9 +94,14 @@ def read_block_map(text: str, what: str = "The block map") -> BlockMap:
         if row is not None and "component" in entry and component not in row.components:
             hint = did_you_mean(component, row.components)
             problems.append(Problem(where, f"'{component}' is none of {', '.join(row.components)}.{hint}"))
-        for pattern in entry.get("keys") if isinstance(entry.get("keys"), list) else ():
-            if why := pattern_problem(str(pattern).replace("{n}", "0")):
-                problems.append(Problem(where, f"The pattern '{str(pattern)[:60]}' is not used: {why}; write another."))
+        given = entry.get("keys")
+        patterns = [str(pattern) for pattern in given] if isinstance(given, list) else []
+        reasons = {pattern: pattern_problem(pattern.replace("{n}", "0")) for pattern in patterns}
+        problems.extend(
+            Problem(where, f"The pattern '{pattern[:60]}' is not used: {why}; write another.")
+            for pattern, why in reasons.items()
+            if why
+        )
         plain = str(entry.get("name", "x")).replace("{n}", "0")
         if not re.fullmatch(r"[^\W\d]\w*", plain) or plain.casefold() in ("unet", "text_encoder", "vae"):
             sentence = f"'{entry.get('name')}' cannot be the name of a block; use letters and digits."
