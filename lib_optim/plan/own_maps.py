@@ -17,6 +17,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lib_optim.plan.architectures import ARCHITECTURES, Architecture
 from lib_optim.plan.blocks import BlockMap, parse_block_map
@@ -94,8 +95,8 @@ def read_block_map(text: str, what: str = "The block map") -> BlockMap:
         if row is not None and "component" in entry and component not in row.components:
             hint = did_you_mean(component, row.components)
             problems.append(Problem(where, f"'{component}' is none of {', '.join(row.components)}.{hint}"))
-        given = entry.get("keys")
-        patterns = [str(pattern) for pattern in given] if isinstance(given, list) else []
+        written: Any = entry.get("keys")
+        patterns: list[str] = [str(pattern) for pattern in written] if isinstance(written, list) else []
         reasons = {pattern: pattern_problem(pattern.replace("{n}", "0")) for pattern in patterns}
         problems.extend(
             Problem(where, f"The pattern '{pattern[:60]}' is not used: {why}; write another.")

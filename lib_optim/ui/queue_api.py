@@ -52,7 +52,7 @@ class QueueApi:
 
     def command(self, call: Call) -> dict[str, Any]:
         """Steer the queue; the answer is the queue as it is then."""
-        queue, name = self._manager.queue, call.body.get("command")
+        queue, name = self._manager.queue, str(call.body.get("command") or "")[:100]
         item = str(call.body.get("id") or "")[:100]
         by = call.body.get("by", 0)
         if isinstance(by, bool) or not isinstance(by, int):

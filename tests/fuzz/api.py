@@ -72,6 +72,10 @@ def api_rows(lab: Lab) -> list[tuple[str, dict[str, Any]]]:
         "payload_read": [{"name": "x", "data": picture}, {"name": "x", "infotext": "x\nSteps: 3, Size: 64x64"}],
         "calibrate_sample": [{"session": "s", "name": "x.png", "grade": 1, "prompt": "x", "data": picture}],
         "calibrate_stop": [{}],
+        "queue_add": [{"form": form, "lines": "A + B = C"}, {"plan": lab.plan}],
+        "queue_command": [{"command": "remove", "id": "x"}, {"command": "move", "id": "x", "by": 1},
+                          {"command": "clear"}],
+        "payload_picture": [{"name": "x.png", "data": picture}],
         "taste_save": [{"name": "x"}],
     }  # fmt: skip
     return [(f"/optim/api/{name}", body) for name, rows in bodies.items() for body in rows]

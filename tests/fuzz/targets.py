@@ -147,6 +147,7 @@ def _texts(lab: Lab) -> Sequence[Target]:  # noqa: C901 - rows
                GRAMMAR["weights"] | _ANY_TEXT),
         Target("merge metadata", 3, METADATA, spoilt_json, metadata, st.dictionaries(_ANY_TEXT, _ANY_JSON)),
         Target("bound", 5, BOUNDS, spoilt_document, bound, GRAMMAR["bound"] | _ANY_TEXT),
+        Target("A + B lines", 2, _LINES, spoilt_document, _in_order, _ANY_TEXT),
         Target("wildcards", 4, PROMPTS, spoilt_document, wildcards, GRAMMAR["prompt"] | _ANY_TEXT),
     )  # fmt: skip
 
@@ -260,6 +261,18 @@ def _requests(lab: Lab) -> Sequence[Target]:
         Target("addresses", 2, _addresses(lab), spoilt_text, lambda text: ask(lab, text, None),
                _ANY_TEXT.map(lambda text: f"/optim/image/{text}/x.png")),
     )  # fmt: skip
+
+
+_LINES = (
+    "A + B = O", "sd15 + anime = first\nfirst + photo = second # comment\n\nsecond + a b = third",
+    "a + b + c = d @ add_difference",
+)  # fmt: skip
+
+
+def _in_order(text: str) -> None:
+    from lib_optim.plan.merge_lines import in_order, read_lines
+
+    in_order(read_lines(text))
 
 
 def _answered(read: Callable[[], Any]) -> None:

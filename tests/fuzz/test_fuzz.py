@@ -16,6 +16,7 @@ from tests.fuzz.targets import Target, targets
 INPUTS = 2_000
 NAMES = (
     "guide file", "block map", "recipe", "table of trials", "infotext", "weight string", "merge metadata", "bound",
+    "A + B lines",
     "wildcards", "plan file", "payload file", "checkpoint header", "LoRA file", "picture", "weights of a judge",
     "taste file", "zip archive", "database", "form", "plan over the API", "JSON API", "raw request", "addresses",
 )  # fmt: skip
