@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-from modules import script_callbacks, scripts
+from modules import script_callbacks, scripts, shared
 
 # The WebUI has the extension's root on sys.path while this file is loaded, and not later: import the package now.
 if scripts.basedir() not in sys.path:

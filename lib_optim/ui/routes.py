@@ -121,7 +121,6 @@ class _Api:
         self._taste = TasteApi(manager)
         self._pictures = PicturesApi(manager)
         self._settings = SettingsApi(manager)
-        self._try = TryApi(manager, self._catalog.choices)
 
     def _tried(self, name: str) -> Callable[[Call], Any]:
         """Return a route of `TryApi`, which is imported when it is asked for: a host's start need not wait for it."""
