@@ -21,7 +21,7 @@ from lib_optim.plan.space import space_of
 from lib_optim.search.samplers import sampler_rows
 from lib_optim.ui.guide_form import guide_from_form
 from tests.plan.methods import WEIGHTED
-from tools import samplers_page
+from tools import api_page, samplers_page
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -163,6 +163,15 @@ def test_every_sampler_and_option_is_described() -> None:
     assert written == samplers_page.page(), "write it anew: python -m tools.samplers_page"
     table = {row[0] for row in rows(section(SEARCH, "Which sampler when"))}
     assert table <= {"`auto` (default)", *(f"`{row.id}`" for row in sampler_rows())}
+
+
+def test_every_route_is_described() -> None:
+    routes, said = api_page.routes(), api_page.described()
+    assert [row for row in routes if row not in said] == [], "add a line to its module's docstring (tools/api_page.py)"
+    assert [row for row in said if row not in routes] == [], "described, and not there"
+    assert [row for row in routes if len(said[row][1]) < 6] == []
+    written = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert written == api_page.page(), "write it anew: python -m tools.api_page"
 
 
 def test_the_default_presets_are_named() -> None:

@@ -1,4 +1,8 @@
-"""``POST /optim/api/compare``: what somebody says of images side by side.
+"""What somebody says of images side by side.
+
+POST /optim/api/compare {shown, outcome, best, worst, broken, undo, request, folder}   what one click said, or undoes
+
+The ways of it:
 
     {"shown": [[trial, image], …], "outcome": "better", "best": trial, "worst": trial, "request": …}
     {"shown": …, "outcome": "tie" | "skipped", "request": …}

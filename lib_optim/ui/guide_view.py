@@ -1,6 +1,6 @@
 """The guide of a form, as the page shows it: a table of blocks, the file, the table after an edit.
 
-POST /optim/api/guide {form, edit?}     see `guide_shown`
+POST /optim/api/guide {form, edit}     the form's guide as a table of blocks and as a file, after `edit` if given
 """
 
 from __future__ import annotations

@@ -20,10 +20,13 @@ from lib_optim.plan.errors import OptimError, PlanError, RunError, shown
 from lib_optim.ui.compat import login_missing
 from lib_optim.ui.reach import knows
 
-__all__ = ["MAX_BODY", "Call", "Refused", "endpoint"]
+__all__ = ["API_VERSION", "MAX_BODY", "VERSION_HEADER", "Call", "Refused", "endpoint"]
 
 _log = logging.getLogger(__name__)
 _HALF = re.compile(rb"\\\\u[dD][89a-fA-F]")
+API_VERSION = 1
+"""Of the routes: fields and routes are added within a version; none is taken away or changes its meaning."""
+VERSION_HEADER = "X-Optim-Api"
 MAX_BODY = 1_000_000
 """Bytes that a request may have, unless its route says otherwise."""
 
@@ -81,6 +84,11 @@ def endpoint(
     """
 
     async def serve(request: Request) -> Response:
+        response = await answer(request)
+        response.headers[VERSION_HEADER] = str(API_VERSION)
+        return response
+
+    async def answer(request: Request) -> Response:
         try:
             _check(request, hosts, credentials or {})
             body = await _body(request, most) if request.method == "POST" else {}
@@ -139,6 +147,9 @@ def _check(request: Request, hosts: Collection[str] | None, credentials: Mapping
         raise Refused(403, f"This program answers to {' and '.join(sorted(hosts))} only, not to '{host}'.")
     if login_missing(request.app, request) and not knows(credentials, request.headers.get("authorization", "")):
         raise Refused(401, "You are not logged in; reload the page and log in.")
+    wanted = request.headers.get(VERSION_HEADER, str(API_VERSION)).strip()
+    if wanted != str(API_VERSION):
+        raise Refused(400, f"You ask for version {wanted[:20]} of Optim's routes; this program has {API_VERSION}.")
     if request.method == "POST" and not _same_origin(request, host):
         raise Refused(403, "This request comes from another page, so it was not carried out.")
 

@@ -3,7 +3,7 @@
 GET  /optim/api/presets                          names of the user's presets
 POST /optim/api/preset {name}                    the form of one
 POST /optim/api/preset_save {name, form, instead}   keep a form; `instead` of one of that name
-POST /optim/api/preset_rename {name, new}
+POST /optim/api/preset_rename {name, new}        another name
 POST /optim/api/preset_delete {name}             into the trash folder beside the presets
 POST /optim/api/plan {form}                      the plan that a form comes to: what `run plan.json` takes
 POST /optim/api/plan_read {plan}                 a plan as a form, and what a form cannot say of it

@@ -1,8 +1,8 @@
 """The queue of runs, as the page asks for it.
 
 GET  /optim/api/queue                     the runs in their order, and what each waits for
-POST /optim/api/queue_add {form | plan}   put a run at the end; with `lines` ("A + B = O"), a run per line
-POST /optim/api/queue_command {command}   go_on | pause | clear | remove {id} | move {id, by}
+POST /optim/api/queue_add {form | plan, lines}   put a run at the end; with `lines` ("A + B = O"), a run per line
+POST /optim/api/queue_command {command, id, by}   go_on, pause, clear (what is done), remove; move an item `by` places
 """
 
 from __future__ import annotations

@@ -1,29 +1,26 @@
 """The JSON routes below ``/optim/``, which the page (and any program) drives Optim with.
 
-    GET  /optim/api/setup?refresh=1      what the form offers        GET  /optim/api/methods   merge methods
-    GET  /optim/api/snapshot?since=&trials=3,4   state of the run    GET  /optim/api/runs      earlier runs
-    POST /optim/api/check | start        {"form": …} or {"plan": …}  POST /optim/api/command   {"command": …}
-    GET  /optim/api/recipes              recipes at hand             POST /optim/api/recipe    {"path": …}: one of them
-    POST /optim/api/score                {trial, image, value, request}; also name (of the rating), folder (its run)
-    POST /optim/api/mark                 {trial, image, mark: broken | left out, on, request}; also folder
-    POST /optim/api/compare              see `lib_optim.ui.compare`
-    POST /optim/api/weights | block_weights   see `lib_optim.ui.weights`
-    POST /optim/api/starts               see `lib_optim.ui.start_table`
-    POST /optim/api/choice               {"methods": […]}: several merge methods as one
-    POST /optim/api/guide                see `lib_optim.ui.guide_view`
-    GET  /optim/api/importance | POST freeze | fork   see `lib_optim.ui.insight`
-    GET  /optim/api/presets | POST preset… | plan | plan_read   see `lib_optim.ui.preset_api`
-    GET  /optim/api/queue | POST queue_add | queue_command   see `lib_optim.ui.queue_api`
-    POST /optim/api/run_rename | run_trash | run_import | run_import_end   see `lib_optim.ui.runs_api`
-    GET  /optim/api/run_export/{folder} | run_report/{folder} | run_log/{folder}
-    POST /optim/api/payload | payload_delete | payload_picture | payload_read   see `lib_optim.ui.payload_api`
-    POST /optim/api/calibrate_sample | calibrate | calibrate_stop, GET calibrate   see `lib_optim.ui.calibrate`
-    GET  /optim/api/taste | POST taste | taste_save; GET ratings   see `lib_optim.ui.taste_api`
-    GET  /optim/api/settings | status | POST settings   see `lib_optim.ui.settings_api`
-    POST /optim/api/try_space | try | try_stop | try_save | try_weights | parent; GET try   see `lib_optim.ui.try_api`
-    POST /optim/api/selftest, GET same   start it; its state and report
-    GET  /optim/api/images, /optim/thumb/{run}/{file} | POST open_folder   see `lib_optim.ui.pictures_api`
-    GET  /optim/image/{run}/{file}       an image of a run           GET  /optim/try_image/{file}
+Those of this module; each of the others stands in its own module's docstring, a line each, from which
+``python -m tools.api_page`` writes docs/api.md:
+
+GET  /optim/api/setup?refresh=1            what the form offers, and a form with defaults
+GET  /optim/api/methods?refresh=1          the merge methods
+GET  /optim/api/snapshot?since=&trials=3,4      the run as it stands: trials since a revision, images of those named
+GET  /optim/api/runs                       the earlier runs
+GET  /optim/api/recipes                    the recipes at hand
+POST /optim/api/recipe {path | text}       what a recipe says, and the models that it takes
+POST /optim/api/choice {methods}           several merge methods as one that chooses between them
+POST /optim/api/check {form | plan}        every problem of a plan, and what it comes to; problems are an answer here
+POST /optim/api/start {form | plan}        start a run; the answer names its folder
+POST /optim/api/command {command}          pause, go_on, skip_image, skip_trial, stop, finish, hand_over, take_back,
+                                                ask_less, ask_all; resume {folder, verify}; change {form | plan};
+                                                save_trial {trial, folder, name, save}; choose {trial, folder}
+POST /optim/api/score {trial, image, value, request, name, folder}   a person's score 0 to 10 of an image, null takes it
+                                                back; `name` of the rating, where there are several
+POST /optim/api/mark {trial, image, mark, on, request, folder}   an image is `broken` or `left out`, or is no longer
+POST /optim/api/selftest                   start the self-test
+GET  /optim/api/selftest                   its state and report
+GET  /optim/image/{folder}/{file}          an image of a run
 
 Errors are ``{"error": sentence}`` with status 4xx; a plan's also carry ``problems``.
 """

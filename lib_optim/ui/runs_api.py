@@ -1,6 +1,6 @@
 """The list of earlier runs, as the page asks for it. What is seldom asked for is imported when it is.
 
-POST /optim/api/run_rename {folder, name}
+POST /optim/api/run_rename {folder, name}        another name; the date in front stays
 POST /optim/api/run_trash {folder}               into the trash folder beside the runs
 GET  /optim/api/run_export/{folder}?images=0     the run as a zip file
 GET  /optim/api/run_report/{folder}              the run as a web page of its own

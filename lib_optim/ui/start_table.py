@@ -1,6 +1,6 @@
 """Trials of an earlier run, or a table of another program, as start points: what the page asks, as JSON.
 
-POST /optim/api/starts {base, csv | run, name, count}
+POST /optim/api/starts {base, csv | run, name, count}   start points from a table, or from the best of an earlier run
 """
 
 from __future__ import annotations

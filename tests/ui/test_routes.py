@@ -484,3 +484,11 @@ def test_a_title_that_changes_meanwhile_does_not_spoil_the_form(
     renamed = tuple(dataclasses.replace(c, title=f"{c.title}.safetensors [0123456789]") for c in before)
     monkeypatch.setattr(manager.host, "checkpoints", lambda refresh=False: renamed)
     assert client.post("/optim/api/check", json={"form": form}).json()["problems"] == []
+
+
+def test_every_answer_says_its_version_and_another_one_is_refused(client: TestClient) -> None:
+    fine, unknown = client.get("/optim/api/runs"), client.get("/optim/image/none/none.png")
+    assert {answer.headers["x-optim-api"] for answer in (fine, unknown)} == {"1"}
+    assert client.get("/optim/api/runs", headers={"X-Optim-Api": "1"}).status_code == 200
+    newer = client.post("/optim/api/command", json={"command": "stop"}, headers={"X-Optim-Api": "2"})
+    assert (newer.status_code, "this program has 1" in newer.json()["error"]) == (400, True)
