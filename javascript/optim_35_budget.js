@@ -45,6 +45,15 @@
         },
       },
     }, el('option', { value: 'auto', text: 'Automatic' }), el('option', { value: 'cpu', text: 'CPU' }), el('option', { value: 'gpu', text: 'GPU' }));
+    const disk = el('input', {
+      id: 'optim_disk_gigabytes', type: 'number', class: 'optim-input', min: 0, step: 'any', placeholder: 'no limit', title: 'Where the images have used it up, the run pauses before the next trial',
+      on: {
+        input: () => {
+          plan.form.disk = { gigabytes: disk.value };
+          plan.changed('disk');
+        },
+      },
+    });
     const saveBox = optim.check('optim_save', 'Save the best merge as a checkpoint at the end', (on) => {
       plan.form.save.checkpoint = on;
       plan.changed('save');
@@ -61,7 +70,7 @@
     const saveOptions = optim.saveOptions('optim_saved', () => plan.form.save, () => plan.changed('save'));
     const shared = optim.sharedStudy(plan);
     const run = optim.section({ id: 'optim_run_card', title: 'Run', open: false },
-      el('div', { class: 'optim-grid2' }, optim.field('Name', name), optim.field('Merge on', device)), saveBox.node, optim.field('File name', fileName), saveOptions.node, shared.node);
+      el('div', { class: 'optim-grid2' }, optim.field('Name', name), optim.field('Merge on', device)), saveBox.node, el('div', { class: 'optim-grid2' }, optim.field('File name', fileName), optim.field('Disk for images, GB', disk)), saveOptions.node, shared.node);
 
     return {
       sections: { budget, run },
@@ -84,6 +93,7 @@
         optim.assign(device, plan.form.merge_device || 'auto');
         saveBox.box.checked = plan.form.save.checkpoint;
         optim.assign(fileName, plan.form.save.name || '');
+        optim.assign(disk, (plan.form.disk || {}).gigabytes ?? '');
         saveOptions.draw(plan.setup.vaes || []);
         shared.draw();
         run.summary(`${plan.form.name || 'named after the models'} · ${plan.form.save.checkpoint ? `saves ${optim.saveSummary(plan.form.save)}` : 'saves the recipe only'}`);

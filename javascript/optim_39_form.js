@@ -7,7 +7,7 @@
   // Which section a problem belongs to, by the first word of its place in the plan.
   const PLACES = {
     models: 'models', method: 'method', methods: 'method', recipe: 'method', parameters: 'method', vary: 'vary', guide: 'vary', payloads: 'payloads', scorers: 'judges',
-    trials: 'budget', budget: 'budget', verify: 'budget', finalists: 'budget', passes: 'passes', sampler: 'budget', seed: 'budget', name: 'run', save: 'run', shared: 'run',
+    trials: 'budget', budget: 'budget', verify: 'budget', finalists: 'budget', passes: 'passes', sampler: 'budget', seed: 'budget', name: 'run', save: 'run', shared: 'run', disk: 'run',
   };
 
   optim.parts.form = ({ onChange, onStart, onCheck, onResume, onChangeRun, onFork, onQueued, onStartPlan, onTry, onSay, onFail }) => {
@@ -84,7 +84,7 @@
         if (plan.touched.has(`model${i}`) && (has(plan.setup.models, 'path', path) || (i > 0 && path === ''))) next.models[i] = path;
       });
       if (next.models[0] === next.models[1]) next.models[1] = '';
-      for (const key of ['method', 'methods', 'parameters', 'sampler', 'sampler_options', 'design', 'presets', 'trials', 'stop', 'verify', 'passes', 'combining', 'seed', 'name', 'save', 'shared', 'merge_device', 'vary', 'start', 'earlier', 'recipe', 'recipe_path', 'adjust']) {
+      for (const key of ['method', 'methods', 'parameters', 'sampler', 'sampler_options', 'design', 'presets', 'trials', 'stop', 'verify', 'passes', 'combining', 'seed', 'name', 'save', 'shared', 'disk', 'merge_device', 'vary', 'start', 'earlier', 'recipe', 'recipe_path', 'adjust']) {
         if (plan.touched.has(key) && old[key] !== undefined) next[key] = old[key];
       }
       if (plan.touched.has('payloads')) next.payloads = (old.payloads || []).filter((name) => has(plan.setup.payloads, 'name', name));

@@ -36,8 +36,8 @@ with `python -m lib_optim` on `http://127.0.0.1:7861`. Version **{API_VERSION}**
   all of which is needed; `a | b` means one of them. Behind `?`: what a `GET` may be asked.
 - An error is `{{"error": sentence}}` with a status from 400; a plan's also has `problems: [{{where, sentence}}]`.
 - A login of the WebUI or of Gradio (`--gradio-auth`) is asked for, with its cookie, or the user and password of the
-  WebUI's own API (`--api-auth`). A browser's request from another page is refused; the standalone program answers to its own
-  address only.
+  WebUI's own API (`--api-auth`). A browser's request from another page is refused; the standalone program answers to
+  its own address only.
 - A click that may be sent twice (scores, marks, comparisons) has a `request`, any text of one's own; it counts once.
 - A *form* is what the tab's left side says (`GET /optim/api/setup` has one with defaults), a *plan* is `plan.json`, as
   `python -m lib_optim run` takes it; the routes `plan` and `plan_read` turn one into the other.

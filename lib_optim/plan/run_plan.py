@@ -17,7 +17,17 @@ from lib_optim.plan.scorers import ScorerSpec
 from lib_optim.plan.starts import StartPoint
 from lib_optim.plan.wildcards import Wildcards
 
-__all__ = ["Budget", "ModelRef", "PassSpec", "RunPlan", "SamplerSpec", "SaveSpec", "SharedSpec", "VerifySpec"]
+__all__ = [
+    "Budget",
+    "DiskSpec",
+    "ModelRef",
+    "PassSpec",
+    "RunPlan",
+    "SamplerSpec",
+    "SaveSpec",
+    "SharedSpec",
+    "VerifySpec",
+]
 
 
 @dataclass(frozen=True)
@@ -160,6 +170,18 @@ class SaveSpec(Noun):
 
 
 @dataclass(frozen=True)
+class DiskSpec(Noun):
+    """What a run may take of the disk.
+
+    Attributes:
+        gigabytes: Of 10**9 bytes, for the run's images; where they are used up, the run pauses before the next trial. 0
+            sets no limit.
+    """
+
+    gigabytes: float = 0.0
+
+
+@dataclass(frozen=True)
 class RunPlan(Noun):
     """Everything a run needs to know.
 
@@ -186,6 +208,7 @@ class RunPlan(Noun):
         block_map: Text of a block map of the user (`lib_optim.plan.own_maps`); empty for the usual blocks.
         ahead: How many trials may wait for a person's ratings while the next one is made, 0 to 10.
         combining: How the scores of a trial become its value.
+        disk: What its images may take of the disk.
     """
 
     VERSION: ClassVar[int] = 2  # 1 had no `combining`
@@ -210,6 +233,7 @@ class RunPlan(Noun):
     shared: SharedSpec = field(default_factory=SharedSpec)
     ahead: int = 0
     combining: Combining = field(default_factory=Combining)
+    disk: DiskSpec = field(default_factory=DiskSpec)
 
     @classmethod
     def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:

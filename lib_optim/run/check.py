@@ -31,6 +31,7 @@ from lib_optim.run.check_passes import free_problems, pass_problems
 from lib_optim.run.check_save import save_size
 from lib_optim.run.check_settings import settings_problems
 from lib_optim.run.device import device_notes, device_problems
+from lib_optim.run.disk import SPARE_BYTES
 from lib_optim.run.notes import notes_of
 from lib_optim.run.own_folders import methods_folder, scorers_folder
 from lib_optim.run.prompts import with_prompts
@@ -39,7 +40,6 @@ from lib_optim.search.samplers import fit_problems
 
 __all__ = ["PlanCheck", "Resolved", "check_plan"]
 
-_SPARE_BYTES = 100_000_000
 _BYTES_PER_PIXEL = 1.7  # measured PNG size of generated images is 1.2 to 1.9 bytes per pixel
 
 
@@ -160,7 +160,7 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path, like: Mapping[str, 
         problems.extend(_disk(host, images, saved))
     notes = [note.sentence for note in notes_of(resolved) if note.kind == "note"]
     return PlanCheck(
-        tuple(problems), resolved if not problems else None, tuple(_warnings(resolved)), merged, images,
+        tuple(problems), resolved if not problems else None, tuple(_warnings(resolved, images)), merged, images,
         (*notes, *device_notes(plan, host)), counts,
     )  # fmt: skip
 
@@ -282,7 +282,7 @@ def _existing(folder: Path) -> Path:
 
 def _room(folder: Path, size: int, what: str) -> Iterator[Problem]:
     free = shutil.disk_usage(folder).free
-    if size and free < size + _SPARE_BYTES:
+    if size and free < size + SPARE_BYTES:
         yield Problem(
             "budget",
             f"The disk of {folder} has {free / 1e9:.1f} GB free, and {what} about {size / 1e9:.1f} GB; free some room, "
@@ -290,7 +290,13 @@ def _room(folder: Path, size: int, what: str) -> Iterator[Problem]:
         )
 
 
-def _warnings(resolved: Resolved) -> Iterator[str]:
+def _warnings(resolved: Resolved, images: int) -> Iterator[str]:
+    allowed = resolved.plan.disk.gigabytes
+    if 0 < allowed * 1e9 < images:
+        yield (
+            f"The images of this run take about {images / 1e9:.2g} GB if it makes them all, and its disk budget is "
+            f"{allowed:g} GB: the run will pause there."
+        )
     design, trials = resolved.plan.sampler.design.total, resolved.plan.budget.trials
     if design >= trials:
         yield (

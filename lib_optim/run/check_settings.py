@@ -59,6 +59,9 @@ def _scalars(plan: RunPlan) -> Iterator[Problem]:
 
 def _stop_rules(plan: RunPlan) -> Iterator[Problem]:
     budget = plan.budget
+    if plan.disk.gigabytes < 0:
+        sentence = f"The disk budget must not be below 0, as {plan.disk.gigabytes:g} GB is; 0 stands for: no limit."
+        yield Problem("disk.gigabytes", sentence)
     least = (
         ("images", budget.images, "The number of images", "set no limit"),
         ("minutes", budget.minutes, "The number of minutes", "set no limit"),

@@ -16,6 +16,7 @@ from lib_optim.plan.errors import HostChanged, OptimError, StoreError
 from lib_optim.plan.records import Trial
 from lib_optim.run.context import RunContext
 from lib_optim.run.control import PAUSED, StopRun
+from lib_optim.run.disk import DiskGuard
 from lib_optim.run.guarding import guarded
 from lib_optim.run.marks import ALL_LEFT_OUT
 from lib_optim.run.outcome import Outcome
@@ -58,6 +59,7 @@ class RunWorker:
         self.book, self.folder = context.book, context.folder
         # Not the thread's own join() alone: a Ctrl+C during it marks a running thread as ended (Python 3.8 to 3.12).
         self.ended = threading.Event()
+        self._disk = DiskGuard(context.folder.images, context.resolved.plan.disk)
         self.outcome: Outcome | None = None  # how it ended, before `ended` is set
         self._saved = ""
         self._at_end: list[Callable[[], None]] = []
@@ -220,6 +222,11 @@ class RunWorker:
     def _stop_between_trials(self) -> None:
         if self.control.stopping:
             raise StopRun
+        while sentence := self._disk.problem():
+            self.view.error(sentence)
+            self.control.pause()
+            self._pause(sentence)
+            self._disk.allow_more()
         if self.control.finishing:
             while resting := self.history.resting():
                 self._make(resting[0])

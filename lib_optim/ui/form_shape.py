@@ -38,6 +38,7 @@ _FORM: Mapping[str, Any] = {
     ],
     "seed": _VALUE, "start": [_OBJECT], "earlier": [_OBJECT], "merge_device": _VALUE,
     "shared": {"url": _VALUE, "name": _VALUE}, "save": {_EVERY: _VALUE},
+    "disk": {_EVERY: _VALUE},
 }  # fmt: skip
 
 

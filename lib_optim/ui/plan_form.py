@@ -78,6 +78,7 @@ def form_of_plan(plan: RunPlan, payloads: Mapping[str, Payload], block_maps: Map
         "merge_device": plan.merge_device,
         "shared": {"url": plan.shared.url, "name": plan.shared.name},
         "save": _fields(plan.save),
+        "disk": {"gigabytes": plan.disk.gigabytes or ""},
     }  # fmt: skip
     notes = []
     if names.new:

@@ -31,6 +31,7 @@ def look(page: Page, name: str) -> None:
 
 def test_runs_wait_their_turn_and_follow_each_other(new_page: NewPage, address: str, fake: FakeManager) -> None:
     page = new_page(address, height=1400)
+    expect(page.locator("#optim_enqueue")).to_be_enabled(timeout=60_000)  # the methods are imported
     page.click("#optim_budget_card > summary")
     page.locator("#optim_trials").fill("1")
     page.click("#optim_enqueue")
@@ -69,6 +70,7 @@ def test_runs_wait_their_turn_and_follow_each_other(new_page: NewPage, address: 
 
 def test_a_queue_paused_by_the_user_and_by_stop(new_page: NewPage, address: str, fake: FakeManager) -> None:
     page = new_page(address, width=420, height=900)
+    expect(page.locator("#optim_enqueue")).to_be_enabled(timeout=60_000)
     for _ in range(2):
         page.click("#optim_enqueue")
     expect(page.locator("#optim_queue li")).to_have_count(2)

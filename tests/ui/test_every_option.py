@@ -22,7 +22,7 @@ from lib_optim.plan.curves import CurveShape
 from lib_optim.plan.design import StartDesign
 from lib_optim.plan.payload import jobs_of
 from lib_optim.plan.records import Trial
-from lib_optim.plan.run_plan import PassSpec, RunPlan, SaveSpec, SharedSpec
+from lib_optim.plan.run_plan import DiskSpec, PassSpec, RunPlan, SaveSpec, SharedSpec
 from lib_optim.plan.space import space_of
 from lib_optim.search.stopping import why_over
 from lib_optim.search.study import Search
@@ -158,6 +158,7 @@ ELSEWHERE: Mapping[str, str] = {
     "shared.url": "tests/run/test_team.py::test_two_workers_one_killed_in_the_middle",
     "shared.name": "tests/search/test_shared_study.py::test_the_first_worker_says_what_the_study_is_about",
     "shared.patience": "tests/run/test_team.py::test_a_vanished_workers_trial_is_queued_again_once",
+    "disk.gigabytes": "tests/run/test_disk.py::test_a_run_pauses_where_its_disk_budget_is_used_up",
     "save.checkpoint": "tests/run/test_saved_files.py::test_the_winner_is_saved_as_the_plan_says",
     "save.dtype": "tests/run/test_saved_files.py::test_the_winner_is_saved_as_the_plan_says",
     "save.vae": "tests/run/test_saved_files.py::test_the_winner_is_saved_as_the_plan_says",
@@ -167,7 +168,14 @@ ELSEWHERE: Mapping[str, str] = {
 }
 NOT_IN_A_NEW_FORM = {"vary.points", "vary.shape"}
 # Of what the form has a part for, every field of the plan: one that is added is asked for here.
-NOUNS = {"combining": Combining, "design": StartDesign, "passes": PassSpec, "shared": SharedSpec, "save": SaveSpec}
+NOUNS = {
+    "combining": Combining,
+    "design": StartDesign,
+    "passes": PassSpec,
+    "shared": SharedSpec,
+    "save": SaveSpec,
+    "disk": DiskSpec,
+}
 
 
 def leaves(form: Mapping[str, Any]) -> Iterator[str]:
