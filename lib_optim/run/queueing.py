@@ -78,6 +78,8 @@ class RunQueue(QueueList):
             return f"Waits for {first.plan.name}." if first.state == "running" else "Waits for its turn."
         if not self._going:
             return "Next, once you run the queue."
+        if self._manager.tries.busy:
+            return "Waits for the merge that is being tried."
         return "Waits for the run that is going on." if self._manager.active else "Next."
 
     # --- what the user asks for ---------------------------------------------------------------------------
@@ -139,7 +141,7 @@ class RunQueue(QueueList):
                 self._stop_at(item.id, "failed", "Optim met an error of its own; the trace is in the program's log.")
 
     def _busy(self) -> bool:
-        return self._manager.active
+        return self._manager.active or self._manager.tries.busy
 
     def _next(self) -> QueueItem | None:
         """Return the next item, or None: then the thread ends, and `go_on` begins another one."""
