@@ -63,14 +63,14 @@ def make_plan(folder: Path, **changes: Any) -> RunPlan:
 class Rig:
     """A host, its manager, and what tests ask of them. `folder` may be used by several rigs, one after another."""
 
-    def __init__(self, folder: Path, demo: Path) -> None:
+    def __init__(self, folder: Path, demo: Path, host: type[StandaloneHost] = StandaloneHost) -> None:
         self.folder = folder
         self.models = folder / "models"
         self.models.mkdir(exist_ok=True)
         if not any(self.models.glob("*.safetensors")):
             for file in demo.glob("*.safetensors"):
                 _link(file, self.models / file.name)
-        self.host = StandaloneHost(folder, device="cpu")
+        self.host = host(folder, device="cpu")
         self.manager = RunManager(self.host, folder / "scorers")
 
     # --- plans and runs

@@ -1,0 +1,95 @@
+"""Kill a run, break its steps, and let it run for long: the figures of docs/reliability.md.
+
+    python -m tools.reliability kills --kills 100
+    python -m tools.reliability faults
+    python -m tools.reliability long --trials 2000
+    python -m tools.reliability page
+
+Each of the first three measures one part and writes it into docs/reliability.json, with seed, commit, machine and
+duration; the last one writes the tables of the page from that file. The tests run the same code with smaller numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lib_optim.hosts.standalone.demo import make_demo_checkpoints
+from tests.faults.kills import campaign
+from tests.faults.long_run import BOUNDS, long_run
+
+__all__ = ["FIGURES", "PAGE", "main"]
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+FIGURES, PAGE = DOCS / "reliability.json", DOCS / "reliability.md"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; 0, or an `AssertionError` that says what was lost."""
+    parser = argparse.ArgumentParser(prog="python -m tools.reliability", description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=("kills", "long"))
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=FIGURES)
+    options = parser.parse_args(arguments)
+    parts: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
+        "kills": lambda home, demo: _kills(home, demo, options.kills, options.seed),
+        "long": lambda home, demo: _long(home, demo, options.trials, options.seed),
+    }
+    with tempfile.TemporaryDirectory() as place:
+        home, demo = Path(place) / "home", Path(place) / "demo"
+        home.mkdir()
+        demo.mkdir()
+        make_demo_checkpoints(demo)
+        began = time.monotonic()
+        measured = parts[options.part](home, demo)
+    measured = {**_stamp(options), "seconds": round(time.monotonic() - began, 1), **measured}
+    known = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+    options.out.write_text(json.dumps({**known, options.part: measured}, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _kills(home: Path, demo: Path, kills: int, seed: int) -> dict[str, Any]:
+    figures = campaign(home, demo, kills, seed)
+    places = dict(sorted(figures.places.items()))
+    return {"kills": figures.kills, "by_the_clock": figures.by_the_clock, "places": places, "runs": figures.runs}
+
+
+def _long(home: Path, demo: Path, trials: int, seed: int) -> dict[str, Any]:
+    figures = long_run(home, demo, trials, seed, lambda sample: print(sample, file=sys.stderr, flush=True))
+    return {
+        "trials": figures.trials,
+        "growth": {name: figures.slope(name) for name in BOUNDS},
+        "bounds": {name: bound for name, (bound, _) in BOUNDS.items()},
+        "threads_left": figures.threads_left,
+        "handles_left": figures.handles_left,
+        "files_left": figures.files_left,
+        "samples": [asdict(sample) for sample in figures.samples],
+    }
+
+
+def _stamp(options: argparse.Namespace) -> Mapping[str, Any]:
+    git = ["git", "-C", str(DOCS), "rev-parse", "HEAD"]
+    return {
+        "command": f"python -m tools.reliability {' '.join(sys.argv[1:])}",
+        "seed": options.seed,
+        "commit": subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip(),
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.system()}, {platform.machine()}, {os.cpu_count()} cores, others were busy",
+        "python": platform.python_version(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
