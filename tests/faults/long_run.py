@@ -55,7 +55,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class LongFigures:
-    """What a long run saw. `samples` are in the order of their trials, and `after` was taken once the run was closed."""
+    """What a long run saw."""
 
     trials: int
     seconds: float
@@ -189,9 +189,9 @@ def _threads() -> set[str]:
 
 def _handles() -> Sequence[str]:
     names = []
-    for handle in os.listdir("/proc/self/fd"):
+    for handle in Path("/proc/self/fd").iterdir():
         try:
-            names.append(os.readlink(f"/proc/self/fd/{handle}"))
+            names.append(str(handle.readlink()))
         except OSError:  # the one that lists them
             continue
     return names

@@ -1,4 +1,4 @@
-"""What a run imports by and by; brought in once by the process that the others are forked from (no threads, no model)."""
+"""What a run imports by and by; brought in once by the process that the others are forked from."""
 
 import importlib
 

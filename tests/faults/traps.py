@@ -1,7 +1,7 @@
 """Instants at which a process kills itself: in the middle of a commit, of a file, before and after a rename.
 
-A kill by the clock seldom meets the microseconds that matter. A trap does: it counts what the process writes, and at the
-n-th write of a kind it leaves on the disk what a kill at that instant would leave, and sends itself SIGKILL.
+A kill by the clock seldom meets the microseconds that matter. A trap does: it counts what the process writes, and at
+the n-th write of a kind it leaves on the disk what a kill at that instant would leave, and sends itself SIGKILL.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Traps:
         traps, sync, replace = self, os.fsync, Path.replace
 
         def fsync(handle: int) -> None:
-            part = Path(os.readlink(f"/proc/self/fd/{handle}"))
+            part = Path(f"/proc/self/fd/{handle}").readlink()
             if part.suffix == ".part" and traps._now(part.with_suffix("").suffix, "half-written", count=True):
                 os.ftruncate(handle, os.fstat(handle).st_size // 2)
                 _die()
