@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
@@ -40,11 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("part", choices=("kills", "long"))
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no further kills after so long")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=FIGURES)
     options = parser.parse_args(arguments)
     parts: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
-        "kills": lambda home, demo: _kills(home, demo, options.kills, options.seed),
+        "kills": lambda home, demo: _kills(home, demo, options.kills, options.seed, 60 * options.minutes),
         "long": lambda home, demo: _long(home, demo, options.trials, options.seed),
     }
     with tempfile.TemporaryDirectory() as place:
@@ -60,8 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _kills(home: Path, demo: Path, kills: int, seed: int) -> dict[str, Any]:
-    figures = campaign(home, demo, kills, seed)
+def _kills(home: Path, demo: Path, kills: int, seed: int, seconds: float) -> dict[str, Any]:
+    figures = campaign(home, demo, kills, seed, seconds)
     places = dict(sorted(figures.places.items()))
     return {"kills": figures.kills, "by_the_clock": figures.by_the_clock, "places": places, "runs": figures.runs}
 

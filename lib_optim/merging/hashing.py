@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
 from lib_optim.plan.errors import CheckpointError
@@ -14,6 +15,7 @@ from lib_optim.plan.errors import CheckpointError
 __all__ = ["legacy_hash", "sha256_of"]
 
 _CHUNK = 1 << 22
+_WRITES = 60.0  # seconds that nobody takes to write a cache
 _known: dict[str, tuple[int, int, str]] = {}
 _lock = threading.Lock()
 
@@ -83,8 +85,16 @@ def _remember(cache: Path, name: str, found: tuple[int, int, str]) -> None:
     if entries.get(name) == found:
         return
     entries[name] = found
-    part = cache.with_name(f"{cache.name}.{os.getpid()}.part")
+    part = cache.with_name(f"{cache.name}.{os.getpid()}.part")  # several programs may write at once
     with contextlib.suppress(OSError):  # without the cache the next start is slower, that is all
         cache.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(cache)
         part.write_text(json.dumps(entries, indent=1), encoding="utf-8")
         part.replace(cache)
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what programs left that were killed while they wrote."""
+    for left in cache.parent.glob(f"{cache.name}.*.part"):
+        if time.time() - left.stat().st_mtime > _WRITES:
+            left.unlink()

@@ -18,6 +18,7 @@ from lib_optim.plan.run_plan import RunPlan
 
 __all__ = ["RunFolder", "file_name", "is_plain_name", "list_runs", "write_atomic"]
 
+_BEGINS = 10.0  # seconds in which a folder that was just made has its plan
 _WINDOWS_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)\s*(\.|$)", re.IGNORECASE)
 _PATHLIKE = re.compile(r'[\\/:*?"<>|\x00-\x1f\ud800-\udfff]')
 _LONGEST_NAME = 200
@@ -57,9 +58,9 @@ class RunFolder:
             outputs.mkdir(parents=True, exist_ok=True)
             for suffix in ("", *(f"-{n}" for n in range(2, 10_000))):
                 with contextlib.suppress(FileExistsError):
-                    (outputs / f"{stem}{suffix}").mkdir()
                     folder = cls(outputs / f"{stem}{suffix}")
-                    folder.images.mkdir()
+                    folder.path.mkdir(exist_ok=folder._abandoned())
+                    folder.images.mkdir(exist_ok=True)
                     return folder
         except OSError as error:
             raise StoreError(
@@ -79,6 +80,13 @@ class RunFolder:
         if not is_plain_name(name) or not (path / "plan.json").is_file():
             raise StoreError(f"There is no run '{name}'; choose one from the list.")
         return cls(path)
+
+    def _abandoned(self) -> bool:
+        """Whether a start left this folder that was killed before it had a plan: nobody sees it in a list."""
+        with contextlib.suppress(OSError):
+            there = {path.name for path in self.path.iterdir() if path != self.images or any(path.iterdir())}
+            return there <= {f"{self.plan.name}.part"} and time.time() - self.path.stat().st_mtime > _BEGINS
+        return False
 
     def remove(self) -> None:
         """Remove the folder with all that is in it, as far as that goes: of a run that never began."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -13,7 +14,7 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,14 @@ class _Undisturbed:
     counts: dict[str, int]
 
 
-def campaign(home: Path, demo: Path, kills: int, seed: int) -> KillFigures:
+def campaign(home: Path, demo: Path, kills: int, seed: int, seconds: float = math.inf) -> KillFigures:
     """Kill runs `kills` times: every other one at a random instant, the others at the places of `PLACES` in turn.
 
     Args:
         home: An empty folder.
         demo: The demo pair.
         kills: How many.
+        seconds: After so long no further kills are begun.
         seed: The same seed kills at the same places; instants by the clock depend on the machine all the same.
 
     Raises:
@@ -83,12 +85,13 @@ def campaign(home: Path, demo: Path, kills: int, seed: int) -> KillFigures:
     chance.shuffle(places)
     wanted: dict[str, _Undisturbed] = {}
     samplers = list(SAMPLERS)
-    while figures.kills < kills:
+    while figures.kills < kills and time.monotonic() - began < seconds:
         sampler = samplers[figures.runs % len(samplers)]
         if sampler not in wanted:
             wanted[sampler] = _undisturbed(_folder(home, demo, f"whole {sampler}"), sampler)
         folder = _folder(home, demo, f"run {figures.runs}")
-        _one_run(folder, sampler, wanted[sampler], figures, kills, chance, places)
+        most = lambda: kills if time.monotonic() - began < seconds else 0  # noqa: E731
+        _one_run(folder, sampler, wanted[sampler], figures, most, chance, places)
         figures.runs += 1
         shutil.rmtree(folder)
     figures.seconds = time.monotonic() - began
@@ -96,19 +99,19 @@ def campaign(home: Path, demo: Path, kills: int, seed: int) -> KillFigures:
 
 
 def _one_run(
-    folder: Path, sampler: str, wanted: _Undisturbed, figures: KillFigures, kills: int, chance: random.Random,
-    places: list[tuple[str, str]],
+    folder: Path, sampler: str, wanted: _Undisturbed, figures: KillFigures, most: Callable[[], int],
+    chance: random.Random, places: list[tuple[str, str]],
 ) -> None:  # fmt: skip
     """Kill one run until it comes to its end all the same, or there were enough kills; then look at the whole."""
     while True:
         trap, after = None, None
-        if figures.kills >= kills:
+        if figures.kills >= most():
             pass
         elif figures.kills % 2:
             what, instant = places[(figures.kills // 2) % len(places)]
             left = 1 - _done(folder) / TRIALS
-            most = max(1, round(wanted.counts.get(f"{what}, {instant}", 1) * left))
-            trap = Trap(what, instant, chance.randint(1, most))
+            writes = max(1, round(wanted.counts[f"{what}, {instant}"] * left))
+            trap = Trap(what, instant, chance.randint(1, writes))
         else:
             after = chance.uniform(0, wanted.seconds)
         killed = _process(folder, sampler, trap, after)
@@ -193,6 +196,9 @@ def _ended(folder: Path) -> bool:
 def _look(folder: Path, wanted: _Undisturbed) -> None:
     """Look at what a killed process left, without touching it."""
     (folder / "counts.json").unlink(missing_ok=True)
+    for path in folder.rglob("*"):  # as if a minute had passed: what is left then is nobody's any more
+        if path.is_dir() or path.suffix == ".part":
+            os.utime(path, (time.time() - 100,) * 2)
     run = _run_of(folder)
     if run is None:
         return

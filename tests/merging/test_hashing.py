@@ -63,3 +63,13 @@ def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"^gone cannot be read: No such file or directory\.$"):
         sha256_of(tmp_path / "gone")
+
+
+def test_what_a_killed_program_left_beside_the_cache_goes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    old, young = tmp_path / "hashes.json.17.part", tmp_path / "hashes.json.18.part"
+    old.write_text("{")
+    young.write_text("{")
+    os.utime(old, (1, 1))
+    sha256_of(tmp_path / "a", tmp_path / "hashes.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "hashes.json", "hashes.json.18.part"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import os
 import shutil
 import subprocess
 import sys
@@ -102,3 +103,17 @@ def test_a_log_that_another_program_closed_goes_on_and_a_lost_one_harms_nobody(t
         shutil.rmtree(folder.path)
         log.info("three")
     assert not folder.path.exists()
+
+
+def test_what_a_killed_start_left_is_taken_by_the_next_one(tmp_path: Path) -> None:
+    killed = RunFolder.create(tmp_path, "mine")
+    (killed.path / "plan.json.part").write_text("{")
+    another = RunFolder.create(tmp_path, "mine")
+    assert another.name.endswith("-mine-2")  # the first one may only just have begun
+    write_atomic(another.plan, "{}")
+    for path in (killed.path, another.path):
+        os.utime(path, (1, 1))
+    assert RunFolder.create(tmp_path, "mine").path == killed.path
+    os.utime(killed.path, (1, 1))
+    (killed.images / "00000-000-fox.png").touch()
+    assert RunFolder.create(tmp_path, "mine").name.endswith("-mine-3")  # what holds anything is left alone
