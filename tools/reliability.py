@@ -41,13 +41,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("part", choices=("kills", "long"))
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--trials", type=int, default=2000)
-    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no further kills after so long")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="end after so long, with as many kills or trials as there are"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=FIGURES)
     options = parser.parse_args(arguments)
     parts: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
         "kills": lambda home, demo: _kills(home, demo, options.kills, options.seed, 60 * options.minutes),
-        "long": lambda home, demo: _long(home, demo, options.trials, options.seed),
+        "long": lambda home, demo: _long(home, demo, options.trials, options.seed, 60 * options.minutes),
     }
     with tempfile.TemporaryDirectory() as place:
         home, demo = Path(place) / "home", Path(place) / "demo"
@@ -68,8 +70,8 @@ def _kills(home: Path, demo: Path, kills: int, seed: int, seconds: float) -> dic
     return {"kills": figures.kills, "by_the_clock": figures.by_the_clock, "places": places, "runs": figures.runs}
 
 
-def _long(home: Path, demo: Path, trials: int, seed: int) -> dict[str, Any]:
-    figures = long_run(home, demo, trials, seed, lambda sample: print(sample, file=sys.stderr, flush=True))
+def _long(home: Path, demo: Path, trials: int, seed: int, seconds: float) -> dict[str, Any]:
+    figures = long_run(home, demo, trials, seed, lambda sample: print(sample, file=sys.stderr, flush=True), seconds)
     return {
         "trials": figures.trials,
         "growth": {name: figures.slope(name) for name in BOUNDS},

@@ -136,7 +136,7 @@ class History:
                 under_way = any(trial.state in _UNFINISHED for trial in trials)
                 return "" if under_way else "Another pass begins."
             ended = {trial.number for trial in trials if trial.state in _ENDED and not is_rescored(trial)}
-            images = sum(image.trial in ended and not image.skipped for image in self._store.images())
+            images = sum(n for trial, n in self._store.images_made().items() if trial in ended)
             images += 0 if self._passes.more else self._passes.verification_images
             budget = current.record.budget
             if self._book.worth.provisional(current):  # the target is one of the scale to come
@@ -190,7 +190,7 @@ class History:
             trials, budget, images = self._trials.of(current), current.record.budget, 0
             if budget.images:  # asked while a person rates: nothing is counted in vain
                 made = {trial.number for trial in trials if not is_rescored(trial)}
-                images = sum(image.trial in made and not image.skipped for image in self._store.images())
+                images = sum(n for trial, n in self._store.images_made().items() if trial in made)
                 images += 0 if self._passes.more else self._passes.verification_images
             return known and room(budget, trials, len(resting), images, len(current.jobs))
 

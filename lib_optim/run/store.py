@@ -187,6 +187,10 @@ class Store:
         rows = self._all("SELECT trial, ram, vram FROM footprints ORDER BY trial")
         return {row[0]: {k: v for k, v in zip(("ram", "vram"), row[1:], strict=True) if v is not None} for row in rows}
 
+    def images_made(self) -> dict[int, int]:
+        """Return how many images each trial has that were not skipped."""
+        return {int(n): int(k) for n, k in self._all("SELECT trial, sum(1 - skipped) FROM images GROUP BY trial")}
+
     def add_verdict(self, verdict: str) -> None:
         """Append the outcome of a verification as JSON text."""
         with self._transaction() as db:

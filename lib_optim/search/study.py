@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lib_optim.plan.blocks import BlockMap
 from lib_optim.plan.bounds import Value
@@ -26,7 +26,7 @@ from lib_optim.plan.starts import start_values
 from lib_optim.search.cube import Cube
 from lib_optim.search.depths import DEPTHS, depths_of
 from lib_optim.search.designs import design_points
-from lib_optim.search.record import ATTEMPTS, Record, TakesRecord, derived_seed, scores_of
+from lib_optim.search.record import ATTEMPTS, Record, TakesRecord, derived_seed
 from lib_optim.search.samplers import build_sampler, resolve_auto
 from lib_optim.search.sequences import uniform
 
@@ -75,7 +75,7 @@ class Search:
         self._design = self._distinct_design(sampler.design)
         self._earlier = earlier_trials(sampler.earlier, space, blocks)
         self._trials: dict[int, Trial] = {}
-        self._frozen: dict[int, optuna.trial.FrozenTrial] = {}
+        self._projected: dict[int, optuna.trial.FrozenTrial] = {}
 
     @property
     def sampler(self) -> str:
@@ -101,7 +101,7 @@ class Search:
     def add(self, trial: Trial) -> None:
         """Take over a finished trial, or its new value. Failed and skipped ones are never scored."""
         self._trials[trial.number] = trial
-        self._frozen.pop(trial.number, None)
+        self._projected.pop(trial.number, None)
 
     def suggest(self, number: int) -> Suggestion:
         """Return the point for trial `number`; the same history gives the same answer.
@@ -149,6 +149,7 @@ class Search:
     def _ask(self, number: int, attempt: int) -> dict[str, Value]:
         import optuna
 
+        from lib_optim.search.projected import projected
         from lib_optim.search.recorded_sampler import distribution_of
 
         distributions = {p.name: distribution_of(p.bound) for p in self._space.parameters}
@@ -166,7 +167,9 @@ class Search:
                 study = optuna.create_study(directions=["maximize"] * (len(self._axes) or 1), sampler=sampler)
                 study.set_user_attr(DEPTHS, self._depths)
                 for trial in trials:
-                    study.add_trial(self._freeze(trial, distributions))
+                    if trial.number not in self._projected:
+                        self._projected[trial.number] = projected(trial, self._axes, distributions)
+                    study.add_trial(self._projected[trial.number])
                 return {str(k): v for k, v in study.ask(distributions).params.items()}
             except Exception as error:
                 raise RunError(
@@ -176,32 +179,10 @@ class Search:
             finally:
                 optuna.logging.set_verbosity(previous)
 
-    def _freeze(self, trial: Trial, distributions: Mapping[str, Any]) -> optuna.trial.FrozenTrial:
-        import optuna
-
-        if trial.number not in self._frozen:
-            values = scores_of(trial, self._axes)
-            complete = values is not None
-            self._frozen[trial.number] = optuna.trial.create_trial(
-                state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.FAIL,
-                params=dict(trial.values),
-                distributions=dict(distributions),
-                values=values,
-            )
-            self._frozen[trial.number].distributions = _Shared(distributions)
-        return self._frozen[trial.number]
-
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split()).rstrip(".")
     return f"of this: {type(error).__name__}: {text}".removesuffix(": ")
-
-
-class _Shared(dict[str, Any]):
-    """Distributions that all trials have in common: the study copies every trial, but need not copy these."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
-        return self
 
 
 def _distinct_presets(

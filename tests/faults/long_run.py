@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import math
 import os
 import statistics
 import threading
@@ -83,7 +84,12 @@ BOUNDS: dict[str, tuple[float, str]] = {
 
 
 def long_run(
-    home: Path, demo: Path, trials: int, seed: int, told: Callable[[Sample], None] | None = None
+    home: Path,
+    demo: Path,
+    trials: int,
+    seed: int,
+    told: Callable[[Sample], None] = lambda sample: None,
+    seconds: float = math.inf,
 ) -> LongFigures:
     """Make `trials` trials of two images on the fast host; a thread looks on as a page does.
 
@@ -93,6 +99,7 @@ def long_run(
         trials: How many; at least 40.
         seed: Of the plan.
         told: Called with each sample.
+        seconds: After so long the run is ended, with as many trials as it has.
 
     Raises:
         AssertionError: A trial failed, or none was finished for minutes.
@@ -105,16 +112,18 @@ def long_run(
     clock: list[float] = []
     rig.hook("job", lambda title: clock.append(time.thread_time()))  # once per trial, on the worker thread
     rig.manager.start(_plan(rig.models, trials, seed))
-    samples = _watch(rig, trials, clock, told)
+    samples = _watch(rig, trials, clock, told, began + seconds)
     snapshot = rig.end()
-    assert [trial["state"] for trial in snapshot["trials"]] == ["complete"] * trials
+    made = len(snapshot["trials"])
+    assert made == trials or seconds < math.inf
+    assert [trial["state"] for trial in snapshot["trials"]] == ["complete"] * made
     seconds = time.monotonic() - began
     rig.close()
     gc.collect()
     left = [path for path in home.rglob("*") if path.suffix in (".part", ".tmp") or path.name.startswith("run.db-")]
     threads_left = tuple(sorted(_threads() - threads))
     handles_left = tuple(handle for handle in _handles() if handle not in handles and "demo-" not in handle)
-    return LongFigures(trials, seconds, tuple(samples), threads_left, handles_left, tuple(path.name for path in left))
+    return LongFigures(made, seconds, tuple(samples), threads_left, handles_left, tuple(path.name for path in left))
 
 
 def _plan(models: Path, trials: int, seed: int) -> RunPlan:
@@ -136,7 +145,7 @@ def _warm_up(rig: Rig, seed: int) -> None:
     json.dumps(rig.snapshot())
 
 
-def _watch(rig: Rig, trials: int, clock: Sequence[float], told: Callable[[Sample], None] | None) -> list[Sample]:
+def _watch(rig: Rig, trials: int, clock: Sequence[float], told: Callable[[Sample], None], until: float) -> list[Sample]:
     samples: list[Sample] = []
     done: set[int] = set()
     revision, last = 0, time.monotonic()
@@ -149,8 +158,10 @@ def _watch(rig: Rig, trials: int, clock: Sequence[float], told: Callable[[Sample
         assert time.monotonic() - last < _STALLED, snapshot["sentence"]
         if len(done) * _SAMPLES >= trials * (len(samples) + 1):
             samples.append(_sample(rig, len(done), clock[samples[-1].trials if samples else 0 :]))
-            if told is not None:
-                told(samples[-1])
+            told(samples[-1])
+        if time.monotonic() > until:
+            rig.manager.finish()
+            break
         time.sleep(_LOOK)
     return samples
 
