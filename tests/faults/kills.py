@@ -214,7 +214,9 @@ def _look(folder: Path, wanted: _Undisturbed) -> None:
     for trial in record["trials"]:
         assert trial["state"] in ("running", "waiting", "complete")
         if trial["state"] == "complete":
-            assert trial == known[trial["number"]], "a finished trial is another one"
+            same = known[trial["number"]]
+            others = {name: (content, same[name]) for name, content in trial.items() if content != same[name]}
+            assert not others, f"finished trial {trial['number']} is another one (here, undisturbed): {others}"
     _whole_files(folder, run, record, wanted)
 
 
