@@ -3,10 +3,9 @@
     python -m tools.reliability kills --kills 100
     python -m tools.reliability faults
     python -m tools.reliability long --trials 2000
-    python -m tools.reliability page
 
-Each of the first three measures one part and writes it into docs/reliability.json, with seed, commit, machine and
-duration; the last one writes the tables of the page from that file. The tests run the same code with smaller numbers.
+Each measures one part and writes it into docs/reliability.json, with seed, commit, machine and duration; then
+``python -m tools.reliability_page`` writes the page from that file. The tests run the same code with smaller numbers.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ from lib_optim.hosts.standalone.demo import make_demo_checkpoints
 from tests.faults.kills import campaign
 from tests.faults.long_run import BOUNDS, long_run
 
-__all__ = ["FIGURES", "PAGE", "main"]
+__all__ = ["main"]
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-FIGURES, PAGE = DOCS / "reliability.json", DOCS / "reliability.md"
+ROOT = Path(__file__).resolve().parents[1]
+FIGURES = ROOT / "docs" / "reliability.json"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0, or an `AssertionError` that says what was lost."""
     parser = argparse.ArgumentParser(prog="python -m tools.reliability", description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("kills", "long"))
+    parser.add_argument("part", choices=("kills", "faults", "long"))
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument(
@@ -49,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     parts: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
         "kills": lambda home, demo: _kills(home, demo, options.kills, options.seed, 60 * options.minutes),
+        "faults": lambda home, demo: _faults(),
         "long": lambda home, demo: _long(home, demo, options.trials, options.seed, 60 * options.minutes),
     }
     with tempfile.TemporaryDirectory() as place:
@@ -70,6 +70,22 @@ def _kills(home: Path, demo: Path, kills: int, seed: int, seconds: float) -> dic
     return {"kills": figures.kills, "by_the_clock": figures.by_the_clock, "places": places, "runs": figures.runs}
 
 
+def _faults() -> dict[str, Any]:
+    import pytest
+
+    class Counted:
+        passed = failed = 0
+
+        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+            self.passed += report.passed and report.when == "call"
+            self.failed += report.failed
+
+    counted = Counted()
+    test = f"{ROOT / 'tests' / 'faults' / 'test_injection.py'}::test_a_fault_costs_what_its_row_says"
+    pytest.main(["-q", "-p", "no:cacheprovider", test], plugins=[counted])
+    return {"rows": counted.passed, "failed": counted.failed}
+
+
 def _long(home: Path, demo: Path, trials: int, seed: int, seconds: float) -> dict[str, Any]:
     figures = long_run(home, demo, trials, seed, lambda sample: print(sample, file=sys.stderr, flush=True), seconds)
     return {
@@ -84,7 +100,7 @@ def _long(home: Path, demo: Path, trials: int, seed: int, seconds: float) -> dic
 
 
 def _stamp(options: argparse.Namespace) -> Mapping[str, Any]:
-    git = ["git", "-C", str(DOCS), "rev-parse", "HEAD"]
+    git = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
     return {
         "command": f"python -m tools.reliability {' '.join(sys.argv[1:])}",
         "seed": options.seed,
