@@ -28,8 +28,8 @@ _KILLS = """## Killed
 
 `python -m tools.reliability kills` starts a run in a process of its own, sends it SIGKILL, looks at what is on the
 disk, resumes it, and so on until the run has ended all the same; then it begins another. Every other kill comes at a
-random instant; the others in the middle of a write (a trap in the process itself leaves what a kill at that instant leaves:
-half a file, half a commit). A run has six trials of two images, judged by a machine and by somebody who clicks each
+random instant; the others in the middle of a write (a trap in the process itself leaves what a kill at that instant
+leaves: half a file, half a commit). A run has six trials of two images, judged by a machine and by somebody who clicks each
 rating twice, a verification and a saved checkpoint; TPE, CMA-ES and random search take turns. Merge, record, files and
 checkpoint are the real ones; only the pictures are drawn from a digest of the weights, so that they show every bit.
 
