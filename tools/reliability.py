@@ -101,8 +101,10 @@ def _long(home: Path, demo: Path, trials: int, seed: int, seconds: float) -> dic
 
 def _stamp(options: argparse.Namespace) -> Mapping[str, Any]:
     git = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    limit = f" --minutes {options.minutes:g}" if options.minutes < math.inf else ""
+    many = {"kills": f" --kills {options.kills}", "long": f" --trials {options.trials}"}.get(options.part, "")
     return {
-        "command": f"python -m tools.reliability {' '.join(sys.argv[1:])}",
+        "command": f"python -m tools.reliability {options.part}{many}{limit} --seed {options.seed}",
         "seed": options.seed,
         "commit": subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip(),
         "date": time.strftime("%Y-%m-%d"),

@@ -29,21 +29,22 @@ _KILLS = """## Killed
 `python -m tools.reliability kills` starts a run in a process of its own, sends it SIGKILL, looks at what is on the
 disk, resumes it, and so on until the run has ended all the same; then it begins another. Every other kill comes at a
 random instant; the others in the middle of a write (a trap in the process itself leaves what a kill at that instant
-leaves: half a file, half a commit). A run has six trials of two images, judged by a machine and by somebody who clicks each
-rating twice, a verification and a saved checkpoint; TPE, CMA-ES and random search take turns. Merge, record, files and
-checkpoint are the real ones; only the pictures are drawn from a digest of the weights, so that they show every bit.
+leaves: half a file, half a commit). A run has six trials of two images, judged by a machine and by somebody who
+clicks each rating twice, a verification and a saved checkpoint; TPE, CMA-ES and random search take turns. Merge,
+record, files and checkpoint are the real ones; only the pictures are drawn from a digest of the weights, so that they
+show every bit.
 
-After each kill: the database passes SQLite's integrity check; each trial and rating that the page has shown as taken is
-there, once; finished trials are those of an undisturbed run, values and proposals included; each file under its final
-name is whole. At the end: trials, scores, pictures, verdict, recipe and checkpoint are those of the undisturbed run,
-and no half-written file is left.
+After each kill: the database passes SQLite's integrity check; each trial and rating that the page has shown as taken
+is there, once; finished trials are those of an undisturbed run, values and proposals included; each file under its
+final name is whole. At the end: trials, scores, pictures, verdict, recipe and checkpoint are those of the undisturbed
+run, and no half-written file is left.
 """
 _FAULTS = """## What breaks, and what comes of it
 
-Each fault strikes once, at the lowest level that is ours. After each of them the model in the host has the bits of its
-file, its queue is free, nothing of the run is left in it, one sentence without a trace is on the page, the trace is in
-`log.txt`, and a next run or a resume works. A step that **hangs** here gives up after a while; the page is answered
-meanwhile. Nothing can end a step that never returns but the end of the program, which loses nothing (above).
+Each fault strikes once, at the lowest level that is ours. After each of them the model in the host has the bits of
+its file, its queue is free, nothing of the run is left in it, one sentence without a trace is on the page, the trace
+is in `log.txt`, and a next run or a resume works. A step that **hangs** here gives up after a while; the page is
+answered meanwhile. Nothing can end a step that never returns but the end of the program, which loses nothing (above).
 
 | step | fault | what comes of it | the sentence contains |
 |---|---|---|---|
@@ -51,7 +52,7 @@ meanwhile. Nothing can end a step that never returns but the end of the program,
 _LONG = """## Long runs
 
 `python -m tools.reliability long` makes a run of thousands of short trials, with a page that looks on ten times a
-second. By how much each trial makes things grow, over the last three quarters of the run; a test holds them to the bounds:
+second. By how much each trial makes things grow, over the last three quarters of the run, and the bounds of the test:
 
 | what | per trial | bound |
 |---|---|---|
