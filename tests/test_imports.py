@@ -36,6 +36,7 @@ WEBUI = {"modules", "modules_forge", "backend", "ldm_patched", "launch", "ldm", 
 WEBUI_PLACES = (
     "lib_optim/hosts/a1111/",
     "lib_optim/hosts/forge/",
+    "lib_optim/hosts/reforge/",
     "lib_optim/hosts/webui/",
     "lib_optim/hosts/detect.py",
 )

@@ -9,12 +9,16 @@ from lib_optim.plan.errors import HostError
 
 __all__ = ["detect_host", "host_name"]
 
-# In this order: Forge also has `modules`, and the older Forges lack `backend`.
-_UNSUPPORTED = "reForge and Forge Classic are not supported yet; use Forge or AUTOMATIC1111, or Optim without a WebUI."
+_UNSUPPORTED = (
+    "This relative of Forge holds its models in a way that Optim does not know (neither `backend` nor `ldm_patched` is "
+    "there); use Forge, reForge, Forge Classic or AUTOMATIC1111, or Optim without a WebUI."
+)
 
 
 def host_name() -> str | None:
-    """Return ``a1111`` or ``forge``, or None outside a WebUI.
+    """Return the package in ``lib_optim.hosts`` for this process: ``a1111``, ``forge``, ``reforge``; None without one.
+
+    By what the WebUI has, not by what it calls itself: reForge and Forge Classic are both ``reforge``.
 
     Raises:
         HostError: Another WebUI of the family, with a sentence for the user.
@@ -25,6 +29,8 @@ def host_name() -> str | None:
         return "a1111"
     if _has("backend") and _has("backend.memory_management"):
         return "forge"
+    if _has("ldm_patched") and _has("ldm_patched.modules.model_management") and _has("modules_forge.main_thread"):
+        return "reforge"
     raise HostError(_UNSUPPORTED)
 
 
@@ -43,6 +49,10 @@ def detect_host() -> Host:
         from lib_optim.hosts.forge import ForgeHost
 
         return ForgeHost()
+    if name == "reforge":
+        from lib_optim.hosts.reforge import ReForgeHost
+
+        return ReForgeHost()
     raise HostError("This is no WebUI; start Optim by itself with: python -m lib_optim")
 
 

@@ -37,7 +37,7 @@ STAMP = {"Optim trial": "run 3", "Optim recipe": "1f3a"}
 
 def payload(prompt: str = "a cat", **fields: Any) -> Payload:
     values = {"name": "p", "prompt": prompt, "seed": 1, "steps": 3, "width": 16, "height": 16, "sampler_name": "Euler",
-              "scheduler": "Automatic", **fields}  # fmt: skip
+              **fields}  # fmt: skip
     return Payload(**values)
 
 

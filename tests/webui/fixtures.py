@@ -20,9 +20,11 @@ import torch
 
 from tests.webui.layout import Shape, make_checkpoint, make_lora, make_vae, sd1_layout, sdxl_layout
 
-__all__ = ["TestHost", "a1111", "forge", "running_host", "webui", "webui_xl"]
+__all__ = ["FLAVOURS", "TestHost", "a1111", "forge", "running_host", "webui", "webui_xl"]
 
-_PACKAGES = ("modules", "modules_forge", "backend", "networks", "launch")
+_PACKAGES = ("modules", "modules_forge", "backend", "ldm_patched", "networks", "launch")
+FLAVOURS = ("a1111", "forge", "reforge", "classic")
+_FOLDERS = {"classic": "reforge"}  # the two are one program but for what the loader and images can be told
 
 
 class TestHost:
@@ -64,9 +66,14 @@ class TestHost:
         """Do what the API does for another client: wait for the lock, generate, give back the image."""
         processing, state = self.module("modules.processing"), self.state
         defaults = {"steps": 3, "width": 16, "height": 16, "sampler_name": "Euler", "scheduler": "Automatic"}
+        if self.flavour == "classic":
+            fields.pop("scheduler", None)
+            defaults.pop("scheduler")
         with self.queue_lock:
             p = processing.StableDiffusionProcessingTxt2Img(prompt=prompt, seed=seed, **{**defaults, **fields})
             with closing(p):
+                if self.flavour == "reforge":
+                    p.scripts = self.module("modules.scripts").ScriptRunner()
                 state.begin(job="scripts_txt2img")
                 try:
                     return processing.process_images(p).images[0]
@@ -118,8 +125,11 @@ class TestHost:
         if self.flavour == "forge":
             sd_models.model_data.forge_hash = ""
             sd_models.forge_model_reload()
-        else:
-            sd_models.reload_model_weights(None, self.model.sd_checkpoint_info, forced_reload=True)
+            return
+        info = self.model.sd_checkpoint_info
+        if self.flavour == "classic":
+            sd_models.model_data.sd_model = None
+        sd_models.reload_model_weights(None, info, forced_reload=True)
 
 
 class Background:
@@ -154,7 +164,7 @@ def running_host(flavour: str, folder: Path, layout: dict[str, Shape] | None = N
     """Install the fake packages, with checkpoints a and b, a LoRA and a VAE, and start the host.
 
     Args:
-        flavour: ``a1111`` or ``forge``.
+        flavour: One of `FLAVOURS`.
         folder: Empty folder that becomes the host's.
         layout: Keys of the checkpoints; SD1's by default.
     """
@@ -165,22 +175,22 @@ def running_host(flavour: str, folder: Path, layout: dict[str, Shape] | None = N
         make_checkpoint(models / "Stable-diffusion" / f"{name}.safetensors", layout, seed)
     make_lora(models / "Lora" / "lora.safetensors", layout, seed=9)
     make_vae(models / "VAE" / "other.safetensors", seed=10)
-    path = str(Path(__file__).parent / flavour)
-    os.environ["OPTIM_TEST_HOST"] = str(folder)
+    path = str(Path(__file__).parent / _FOLDERS.get(flavour, flavour))
+    os.environ["OPTIM_TEST_HOST"], os.environ["OPTIM_TEST_FLAVOUR"] = str(folder), flavour
     sys.path.insert(0, path)
     host = TestHost(flavour, folder)
     try:
         _start(host)
         yield host
     finally:
-        if flavour == "forge" and "modules_forge.main_thread" in sys.modules:
+        if flavour != "a1111" and "modules_forge.main_thread" in sys.modules:
             main_thread = host.module("modules_forge.main_thread")
             main_thread.stopping.set()
             main_thread.thread.join(5)
         for name in [n for n in sys.modules if n.partition(".")[0] in _PACKAGES]:
             del sys.modules[name]
         sys.path.remove(path)
-        del os.environ["OPTIM_TEST_HOST"]
+        del os.environ["OPTIM_TEST_HOST"], os.environ["OPTIM_TEST_FLAVOUR"]
         sys.path_importer_cache.pop(path, None)
 
 
@@ -188,13 +198,15 @@ def _start(host: TestHost) -> None:
     sd_models = host.module("modules.sd_models")
     sd_models.list_models()
     host.opts.data["sd_model_checkpoint"] = "a.safetensors"
+    if host.flavour != "a1111":
+        main_thread = host.module("modules_forge.main_thread")
+        main_thread.thread = threading.Thread(target=main_thread.loop, name="host main thread", daemon=True)
+        main_thread.thread.start()
     if host.flavour == "forge":
-        entry, main_thread = host.module("modules_forge.main_entry"), host.module("modules_forge.main_thread")
+        entry = host.module("modules_forge.main_entry")
         entry.refresh_models()
         host.opts.data.setdefault("forge_additional_modules", [])
         entry.refresh_model_loading_parameters()
-        main_thread.thread = threading.Thread(target=main_thread.loop, name="host main thread", daemon=True)
-        main_thread.thread.start()
         return
     from modules.call_queue import queue_lock
 
@@ -204,14 +216,17 @@ def _start(host: TestHost) -> None:
     def queued(call: Callable[[], Any]) -> Callable[[], None]:
         def run() -> None:
             with queue_lock:
-                call()
+                if host.flavour == "a1111":
+                    call()
+                else:
+                    host.module("modules_forge.main_thread").run_and_wait_result(call)
 
         return run
 
     host.opts.onchange("sd_model_checkpoint", queued(sd_models.reload_model_weights))
     host.opts.onchange("sd_vae", queued(sd_vae.reload_vae_weights))
     host.opts.onchange("fp8_storage", queued(sd_models.reload_model_weights))
-    assert host.module("modules.shared").sd_model is not None  # A1111 loads at start
+    assert host.module("modules.shared").sd_model is not None  # all but Forge load at start
 
 
 @pytest.fixture
@@ -228,15 +243,15 @@ def forge(tmp_path: Path) -> Iterator[TestHost]:
         yield host
 
 
-@pytest.fixture(params=["a1111", "forge"])
+@pytest.fixture(params=FLAVOURS)
 def webui(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestHost]:
-    """Both flavours in turn, with SD1 checkpoints."""
+    """All flavours in turn, with SD1 checkpoints."""
     with running_host(request.param, tmp_path) as host:
         yield host
 
 
-@pytest.fixture(params=["a1111", "forge"])
+@pytest.fixture(params=FLAVOURS)
 def webui_xl(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestHost]:
-    """Both flavours in turn, with SDXL checkpoints."""
+    """All flavours in turn, with SDXL checkpoints."""
     with running_host(request.param, tmp_path, sdxl_layout()) as host:
         yield host

@@ -32,8 +32,10 @@ class Flavour(Protocol):
     def vae_name(self) -> str | None: ...
 
 
-def make_processing(flavour: Flavour, step_hooks: list[Any]) -> SimpleNamespace:  # noqa: C901, PLR0915
-    """Build the classes and `process_images`, bound to one flavour."""
+def make_processing(  # noqa: C901, PLR0915
+    flavour: Flavour, step_hooks: list[Any], schedulers: bool = True
+) -> SimpleNamespace:
+    """Build the classes and `process_images`, bound to one flavour; without `schedulers`, none can be named."""
     shared, state, opts = flavour.shared, flavour.shared.state, flavour.shared.opts
 
     @dataclasses.dataclass(repr=False)
@@ -48,7 +50,8 @@ def make_processing(flavour: Flavour, step_hooks: list[Any]) -> SimpleNamespace:
         subseed: int = -1
         subseed_strength: float = 0
         sampler_name: str | None = None
-        scheduler: str | None = None
+        if schedulers:
+            scheduler: str | None = None
         batch_size: int = 1
         n_iter: int = 1
         steps: int = 50
@@ -128,7 +131,8 @@ def make_processing(flavour: Flavour, step_hooks: list[Any]) -> SimpleNamespace:
 
     def create_infotext(p: Any, index: int) -> str:
         params = {
-            "Steps": p.steps, "Sampler": p.sampler_name, "Schedule type": p.scheduler, "CFG scale": p.cfg_scale,
+            "Steps": p.steps, "Sampler": p.sampler_name,
+            "Schedule type": getattr(p, "scheduler", None), "CFG scale": p.cfg_scale,
             "Seed": p.all_seeds[index], "Size": f"{p.width}x{p.height}",
             "Model hash": p.sd_model_hash, "Model": p.sd_model_name, "VAE": flavour.vae_name(),
             "Clip skip": None if opts.CLIP_stop_at_last_layers <= 1 else opts.CLIP_stop_at_last_layers,
@@ -173,7 +177,9 @@ def make_processing(flavour: Flavour, step_hooks: list[Any]) -> SimpleNamespace:
             flavour.after(p, stored if p.override_settings_restore_afterwards else {})
 
     def process_images_inner(p: Any) -> Processed:
-        p.sampler_name, p.scheduler = p.sampler_name or "Euler", p.scheduler or "Automatic"
+        p.sampler_name = p.sampler_name or "Euler"
+        if schedulers:
+            p.scheduler = p.scheduler or "Automatic"
         p.sd_model_name = shared.sd_model.sd_checkpoint_info.name_for_extra
         p.sd_model_hash = shared.sd_model.sd_model_hash
         count = p.batch_size * p.n_iter

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from lib_optim.hosts.a1111.model import A1111Model, loaded_model, refusal, require_model
+from lib_optim.hosts.a1111.model import A1111Model, loaded_model, refusal
 from lib_optim.hosts.accelerator import merge_device_of
 from lib_optim.hosts.base import Checkpoint, HostState
 from lib_optim.hosts.live import TableSession
@@ -29,6 +29,8 @@ class A1111Host(WebuiHost):
 
     id = "a1111"
     title = "AUTOMATIC1111 WebUI"
+    name = "A1111"
+    """As sentences call it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +42,7 @@ class A1111Host(WebuiHost):
         """See ``Host.state``."""
         from modules import sd_vae, shared
 
-        model = loaded_model()
+        model = self._model()
         info = model.sd_checkpoint_info if model is not None else None
         options = {key: shared.opts.data[key] for key in _REMEMBERED if key in shared.opts.data}
         details = {"file": info.filename if info else None, "vae": sd_vae.loaded_vae_file, "options": options}
@@ -49,23 +51,23 @@ class A1111Host(WebuiHost):
 
     def load(self, checkpoint: Checkpoint) -> None:
         """See ``Host.load``."""
-        from modules import sd_models, shared
+        from modules import shared
 
         self._lock.require("Loading a checkpoint")
         info = info_of(checkpoint.path)
         try:
             # Reading this waits for the load at start, which A1111 does on a thread of its own; None if it failed.
-            _ = shared.sd_model
-            sd_models.reload_model_weights(None, info, forced_reload=self._torn)
+            self._on_main_thread(lambda: shared.sd_model)
+            self._reload(info)
             self._torn = False
         except Exception as error:
             # A1111 takes its hijack out of the loaded model before it reads the file, and leaves it so.
             self._torn = True
             message = " ".join(str(error).split()) or type(error).__name__
-            raise HostError(f"A1111 could not load {checkpoint.title}: {message}.") from error
-        model = require_model()
+            raise HostError(f"{self.name} could not load {checkpoint.title}: {message}.") from error
+        model = self._require()
         if not same_file(model.sd_checkpoint_info.filename, checkpoint.path):
-            raise HostError(f"A1111 loaded {model.sd_checkpoint_info.title} instead of {checkpoint.title}.")
+            raise HostError(f"{self.name} loaded {model.sd_checkpoint_info.title} instead of {checkpoint.title}.")
         # The run's base is what everybody gets until the run ends; A1111 itself sets this only where it had to load.
         self._chose = model.sd_checkpoint_info.filename
         put(_CHOICE, model.sd_checkpoint_info.title)
@@ -85,16 +87,22 @@ class A1111Host(WebuiHost):
         try:
             with sd_models.SkipWritingToConfig():
                 if wanted is not None:
-                    sd_models.reload_model_weights(None, wanted, forced_reload=self._torn)
+                    self._reload(wanted)
                     self._torn = False
         except Exception as error:
-            raise HostError(f"A1111 could not load {wanted.title} again: {error}.") from error
+            raise HostError(f"{self.name} could not load {wanted.title} again: {error}.") from error
         finally:
             if ours:
                 for key in _REMEMBERED:
                     put(key, before.get(key, ABSENT))
         if wanted is not None and wanted is not chosen and sd_vae.loaded_vae_file != state.details["vae"]:
-            sd_vae.reload_vae_weights(loaded_model(), state.details["vae"])
+            self._on_main_thread(lambda: sd_vae.reload_vae_weights(self._model(), state.details["vae"]))
+
+    def _reload(self, info: Any) -> None:
+        """Have the WebUI load `info`, from disk even if it is loaded where that might be torn."""
+        from modules import sd_models
+
+        sd_models.reload_model_weights(None, info, forced_reload=self._torn)
 
     def merge_device(self) -> str:
         """See ``Host.merge_device``."""
@@ -117,7 +125,7 @@ class A1111Host(WebuiHost):
     def _session_parts(
         self, base: Checkpoint, header: CheckpointHeader, architecture: Architecture, components: frozenset[str]
     ) -> tuple[A1111Model, TableSession]:
-        module = require_model()
+        module = self._require()
         if not same_file(module.sd_checkpoint_info.filename, base.path):
             raise HostError(f"{module.sd_checkpoint_info.title} is loaded, not {base.title}; load the base first.")
         reason = refusal(module, components)
@@ -145,16 +153,31 @@ class A1111Host(WebuiHost):
     def _pinned(self) -> Iterator[dict[str, Any]]:
         from modules import sd_models
 
-        model = require_model()
+        model = self._require()
         title = model.sd_checkpoint_info.title
         pinned = sd_models.checkpoint_aliases.get(title)
         if pinned is None or not same_file(pinned.filename, model.sd_checkpoint_info.filename):
             # An unknown title is dropped silently by A1111, which then loads the user's choice.
-            raise HostChanged(f"{title} is no longer on A1111's list of checkpoints; put the file back, then resume.")
+            raise HostChanged(
+                f"{title} is no longer on {self.name}'s list of checkpoints; put the file back, then resume."
+            )
         yield {_CHOICE: title}
 
     def _model(self) -> Any:
         return loaded_model()
+
+    def _require(self) -> Any:
+        """Return the loaded model.
+
+        Raises:
+            HostError: Loading failed, or nothing was ever loaded.
+        """
+        model = self._model()
+        if model is None:
+            raise HostError(
+                f"{self.name} has no model loaded; see its console for the reason, then choose another checkpoint."
+            )
+        return model
 
 
 def _version() -> str:

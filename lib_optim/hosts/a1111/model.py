@@ -12,12 +12,12 @@ from lib_optim.hosts.a1111.loras import take_out
 from lib_optim.hosts.webui.caches import drop_prompt_caches
 from lib_optim.hosts.webui.checkpoints import chosen_info, same_file
 from lib_optim.hosts.webui.tensors import is_alive, parameter
-from lib_optim.plan.errors import HostChanged, HostError
+from lib_optim.plan.errors import HostChanged
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["A1111Model", "loaded_model", "refusal", "require_model"]
+__all__ = ["A1111Model", "loaded_model", "refusal", "vae_name"]
 
 _MARK = "optim merge"  # shown as the model's hash; any reload into the same object replaces it
 
@@ -36,11 +36,14 @@ class A1111Model:
         base: The file that must be chosen and loaded.
     """
 
+    name = "A1111"
+    """As sentences call the WebUI."""
+
     def __init__(self, base: Path) -> None:
         from modules import sd_vae
 
         self._base = base
-        self._anchor = loaded_model()
+        self._anchor = self._loaded()
         self._vae = sd_vae.loaded_vae_file
         self._marked = False
         self._leaving = False
@@ -48,6 +51,9 @@ class A1111Model:
         self._stale_text = False
         self._text_written = False
         self._empty_prompt: Any = None
+
+    def _loaded(self) -> Any:
+        return loaded_model()
 
     @property
     def module(self) -> Any:
@@ -71,13 +77,17 @@ class A1111Model:
         from modules import sd_vae
 
         model = self._anchor
-        if loaded_model() is not model and not (self._leaving and self._intact()):
-            raise HostChanged("A1111 has loaded another model; choose the run's base again, then resume the run.")
+        if self._loaded() is not model and not (self._leaving and self._intact()):
+            raise HostChanged(
+                f"{self.name} has loaded another model; choose the run's base again, then resume the run."
+            )
         if not self._intact():
-            raise HostChanged("A1111 has loaded its model anew; choose the run's base again, then resume the run.")
+            raise HostChanged(
+                f"{self.name} has loaded its model anew; choose the run's base again, then resume the run."
+            )
         if not self._leaving and sd_vae.loaded_vae_file != self._vae:
             raise HostChanged(
-                f"The VAE was changed from {_vae_name(self._vae)} to {_vae_name(sd_vae.loaded_vae_file)}; "
+                f"The VAE was changed from {vae_name(self._vae)} to {vae_name(sd_vae.loaded_vae_file)}; "
                 "choose the former one again, then resume the run."
             )
 
@@ -98,25 +108,30 @@ class A1111Model:
 
     def adopt(self) -> bool:
         """See ``WebuiModel.adopt``."""
-        from modules import sd_models
-
         if not self.chosen():
             chosen = chosen_info()
             name = chosen.title if chosen is not None else "nothing"
             raise HostChanged(
-                f"{name} was chosen in A1111 instead of the run's base {self._base.name}; choose the base again, "
+                f"{name} was chosen in {self.name} instead of the run's base {self._base.name}; choose the base again, "
                 "then resume the run."
             )
         try:
-            sd_models.reload_model_weights()  # nothing if it is loaded
+            self._reload_chosen()
         except Exception as error:
-            raise HostChanged(f"A1111 could not load the run's base again ({error}); load it, then resume.") from error
-        model = loaded_model()
+            raise HostChanged(
+                f"{self.name} could not load the run's base again ({error}); load it, then resume."
+            ) from error
+        model = self._loaded()
         new = model is not self._anchor or self._marked  # a mark still set was lost to a reload
         self._anchor, self._marked = model, False
         self.check_same()
         self.prepare()
         return new
+
+    def _reload_chosen(self) -> None:
+        from modules import sd_models
+
+        sd_models.reload_model_weights()  # nothing if it is loaded
 
     def prepare(self) -> None:
         """See ``LiveModel.prepare``."""
@@ -152,12 +167,15 @@ class A1111Model:
         self._stale_text = False
         drop_prompt_caches()
         if self._empty_prompt is not None:
-            import torch
-            from modules import devices, sd_models
-
             # Prompts of unequal length are padded with this, and it is computed at load only.
-            with devices.autocast(), torch.no_grad():
-                self._anchor.cond_stage_model_empty_prompt = sd_models.get_empty_cond(self._anchor)
+            self._anchor.cond_stage_model_empty_prompt = self._conditioning_of_nothing()
+
+    def _conditioning_of_nothing(self) -> Any:
+        import torch
+        from modules import devices, sd_models
+
+        with devices.autocast(), torch.no_grad():
+            return sd_models.get_empty_cond(self._anchor)
 
     def leave(self) -> None:
         """See ``WebuiModel.leave``."""
@@ -195,23 +213,11 @@ def refusal(model: Any, components: frozenset[str]) -> str | None:
         return "A hypernetwork is added to every prompt and changes the model beside the merge; set it to None."
     if "vae" in components and sd_vae.loaded_vae_file is not None:
         return (
-            f"The VAE {_vae_name(sd_vae.loaded_vae_file)} replaces the checkpoint's own, so the VAE cannot be merged; "
+            f"The VAE {vae_name(sd_vae.loaded_vae_file)} replaces the checkpoint's own, so the VAE cannot be merged; "
             "set 'SD VAE' to None or leave the VAE out of the merge."
         )
     return None
 
 
-def _vae_name(file: str | None) -> str:
+def vae_name(file: str | None) -> str:
     return Path(file).name if file else "the checkpoint's own"
-
-
-def require_model() -> Any:
-    """Return the loaded model.
-
-    Raises:
-        HostError: Loading failed, or nothing was ever loaded.
-    """
-    model = loaded_model()
-    if model is None:
-        raise HostError("A1111 has no model loaded; see its console for the reason, then choose another checkpoint.")
-    return model

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lib_optim.hosts.a1111.model import loaded_model, require_model
 from lib_optim.hosts.base import Checkpoint
 from lib_optim.hosts.webui.checkpoints import info_of
 from lib_optim.hosts.webui.probe import WebuiProbe, setting
@@ -29,15 +28,15 @@ class Probe(WebuiProbe):
     def live_tensors(self) -> Mapping[str, torch.Tensor]:
         """Return the model's parameters; names begin with the component."""
         found = {}
-        for name, parameter in require_model().named_parameters(remove_duplicate=False):
+        for name, parameter in self.model().named_parameters(remove_duplicate=False):
             component = next((c for prefix, c in _COMPONENTS if name.startswith(prefix)), "other/")
             if parameter.is_floating_point():
                 found[component + name] = parameter
         return found
 
-    def model(self) -> object:
+    def model(self) -> Any:
         """Return ``shared.sd_model``."""
-        return loaded_model()
+        return self.host._model()
 
     def choose(self, checkpoint: Checkpoint) -> None:
         """Do what ``POST /sdapi/v1/options`` does, but for saving: the option at once, its reload after the lock."""
@@ -50,7 +49,7 @@ class Probe(WebuiProbe):
         import torch
         from modules import devices, sd_models
 
-        model = require_model()
+        model = self.model()
         if getattr(model, "cond_stage_model_empty_prompt", None) is not None:
             with devices.autocast(), torch.no_grad():
                 model.cond_stage_model_empty_prompt = sd_models.get_empty_cond(model)
@@ -59,7 +58,7 @@ class Probe(WebuiProbe):
         """Reload from disk: a forced reload, which A1111 does into the same object."""
         from modules import sd_models
 
-        sd_models.reload_model_weights(None, require_model().sd_checkpoint_info, forced_reload=True)
+        sd_models.reload_model_weights(None, self.model().sd_checkpoint_info, forced_reload=True)
 
     @contextlib.contextmanager
     def vae_override(self, path: Path) -> Iterator[None]:
@@ -86,7 +85,7 @@ class Probe(WebuiProbe):
         """Give one layer what A1111's fp8 storage leaves in every layer."""
         import torch
 
-        layer = next(module for module in require_model().modules() if isinstance(module, torch.nn.Linear)
+        layer = next(module for module in self.model().modules() if isinstance(module, torch.nn.Linear)
                      or not list(module.children()))  # fmt: skip
         layer.fp16_weight = torch.zeros(1)
         try:
@@ -102,7 +101,7 @@ class Probe(WebuiProbe):
         with setting("sd_checkpoints_limit", count):
             yield
         kept = sd_models.model_data.loaded_sd_models
-        for model in [m for m in kept if m is not loaded_model()]:
+        for model in [m for m in kept if m is not self.model()]:
             kept.remove(model)
             model.to("meta")
 
@@ -111,7 +110,7 @@ class Probe(WebuiProbe):
         """Be as before the first load."""
         from modules import sd_models, sd_vae
 
-        data, info = sd_models.model_data, require_model().sd_checkpoint_info
+        data, info = sd_models.model_data, self.model().sd_checkpoint_info
         data.sd_model, data.was_loaded_at_least_once = None, False
         data.loaded_sd_models.clear()
         sd_vae.loaded_vae_file = sd_vae.base_vae = sd_vae.checkpoint_info = None
@@ -119,5 +118,5 @@ class Probe(WebuiProbe):
             yield
         finally:
             data.was_loaded_at_least_once = True
-            if loaded_model() is None:
+            if self.model() is None:
                 sd_models.load_model(info)

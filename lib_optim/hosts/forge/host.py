@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from lib_optim.hosts.accelerator import RESERVE, merge_device_of
 from lib_optim.hosts.base import Checkpoint, HostState
-from lib_optim.hosts.forge.main_thread import run_on_main_thread
 from lib_optim.hosts.forge.model import ForgeModel, loaded_model, refusal, selection, settle_types
 from lib_optim.hosts.forge.names import converter, live_shapes
 from lib_optim.hosts.live import TableSession
 from lib_optim.hosts.transforms import derive_table
 from lib_optim.hosts.webui.checkpoints import chosen_info, info_of, same_file
 from lib_optim.hosts.webui.host import WebuiHost
+from lib_optim.hosts.webui.main_thread import run_on_main_thread
 from lib_optim.hosts.webui.options import ABSENT, put
 from lib_optim.plan.architectures import Architecture
 from lib_optim.plan.errors import HostChanged, HostError

@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib_optim.hosts.forge.main_thread import run_on_main_thread
 from lib_optim.hosts.forge.names import root_of
 from lib_optim.hosts.webui.caches import drop_prompt_caches
 from lib_optim.hosts.webui.checkpoints import same_file
+from lib_optim.hosts.webui.main_thread import run_on_main_thread
 from lib_optim.hosts.webui.tensors import parameter
 from lib_optim.plan.errors import CheckpointError, HostChanged
 from lib_optim.plan.header import read_header

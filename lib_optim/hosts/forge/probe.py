@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_optim.hosts.base import Checkpoint
-from lib_optim.hosts.forge.main_thread import run_on_main_thread
 from lib_optim.hosts.forge.model import loaded_model
 from lib_optim.hosts.probe import Unavailable
 from lib_optim.hosts.webui.checkpoints import info_of
+from lib_optim.hosts.webui.main_thread import main_thread_delay, run_on_main_thread
 from lib_optim.hosts.webui.probe import WebuiProbe
 
 if TYPE_CHECKING:
@@ -90,17 +89,7 @@ class Probe(WebuiProbe):
 
     def main_thread_delay(self, patience: float) -> float:
         """Return the seconds that an empty task took."""
-        from modules_forge import main_thread
-
-        started = time.monotonic()
-        task_id = main_thread.async_run(lambda: None)
-        while time.monotonic() - started < patience:
-            if any(task.task_id == task_id for task in list(main_thread.finished_list)):
-                break
-            time.sleep(0.002)
-        with main_thread.lock:
-            main_thread.finished_list[:] = [t for t in main_thread.finished_list if t.task_id != task_id]
-        return time.monotonic() - started
+        return main_thread_delay(patience)
 
     @contextlib.contextmanager
     def no_model(self) -> Iterator[None]:

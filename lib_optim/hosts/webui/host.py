@@ -1,4 +1,4 @@
-"""The part of `Host` that is the same in A1111 and Forge."""
+"""The part of `Host` that is the same in A1111, Forge and its relatives."""
 
 from __future__ import annotations
 
@@ -99,6 +99,10 @@ class WebuiHost(ABC):
         """Run `call` where the WebUI wants model work done; its errors come through."""
         return call()
 
+    def no_scripts(self) -> Any:
+        """Return what stands in ``p.scripts`` for no script at all."""
+        return None
+
     def spare_memory(self) -> int:
         """See ``Host.spare_memory``."""
         self._lock.require("Asking for memory")
@@ -108,11 +112,10 @@ class WebuiHost(ABC):
         """See ``Host.capabilities``."""
         from modules import sd_samplers
 
-        samplers = tuple(sampler.name for sampler in sd_samplers.visible_samplers())
         return HostCapabilities(
-            architectures=("sd1", "sdxl"), payload_fields=payload.payload_fields(), samplers=samplers,
-            schedulers=_schedulers(), loras=True, styles=lists.styles(), upscalers=lists.upscalers(),
-            scripts=scripts.script_rows(),
+            architectures=("sd1", "sdxl"), payload_fields=payload.payload_fields(),
+            samplers=tuple(sd_samplers.visible_sampler_names()), schedulers=_schedulers(), loras=True,
+            styles=lists.styles(), upscalers=lists.upscalers(), scripts=scripts.script_rows(),
         )  # fmt: skip
 
     def paths(self) -> HostPaths:
@@ -245,7 +248,10 @@ class WebuiHost(ABC):
         p = made_by(**fields, override_settings=dict(settings))
         try:
             # Only what the payload names: the user's other scripts stay out of it.
-            with scripts.working_on(p, named, img2img="init_images" in fields), seeded(int(fields["seed"])):
+            with (
+                scripts.working_on(p, named, "init_images" in fields, self.no_scripts()),
+                seeded(int(fields["seed"])),
+            ):
                 p.extra_generation_params.update(self._truth(stamp))
                 processed = processing.process_images(p)
         except OptimError:

@@ -27,7 +27,7 @@ class WebuiProbe(HostProbe):
 
         fields = {**processing_fields(job), "override_settings_restore_afterwards": True}
         with call_queue.queue_lock, closing(processing.StableDiffusionProcessingTxt2Img(**fields)) as p:
-            p.scripts = None
+            p.scripts = self.host.no_scripts()
             shared.state.begin(job="scripts_txt2img")
             try:
                 processed = processing.process_images(p)

@@ -39,19 +39,20 @@ def script_rows() -> tuple[HostScript, ...]:
 
 
 @contextlib.contextmanager
-def working_on(p: Any, named: Mapping[str, Any], img2img: bool) -> Iterator[None]:
+def working_on(p: Any, named: Mapping[str, Any], img2img: bool, nothing: Any = None) -> Iterator[None]:
     """Have the scripts `named`, and no others, work on the processing object `p`.
 
     Args:
         p: As the WebUI's API makes it, before it is processed.
         named: `Payload.alwayson_scripts`.
         img2img: Which of the WebUI's two sets of scripts.
+        nothing: What stands in ``p.scripts`` where none is named.
 
     Raises:
         HostError: One of them is not there, or failed.
     """
     if not named:
-        p.scripts = None
+        p.scripts = nothing
         yield
         return
     from modules import scripts

@@ -3,6 +3,8 @@
 from modules import sd_models, shared
 from safetensors.torch import load_file
 
+from tests.webui.kohya import deltas_of, matching
+
 loaded_networks = []
 
 
@@ -19,27 +21,9 @@ def load_networks(items):
     model.forge_objects.unet = model.forge_objects_original.unet
     model.forge_objects.clip = model.forge_objects_original.clip
     for filename, strength in targets:
-        deltas = _deltas(load_file(filename))
+        deltas = deltas_of(load_file(filename))
         unet, clip = model.forge_objects.unet.clone(), model.forge_objects.clip.clone()
-        unet.add_patches(filename, _matching(unet.model, "diffusion_model.", "lora_unet_", deltas), strength)
-        clip.patcher.add_patches(filename, _matching(clip.cond_stage_model, "clip_l.", "lora_te_", deltas), strength)
+        unet.add_patches(filename, matching(unet.model, "diffusion_model.", "lora_unet_", deltas), strength)
+        clip.patcher.add_patches(filename, matching(clip.cond_stage_model, "clip_l.", "lora_te_", deltas), strength)
         model.forge_objects.unet, model.forge_objects.clip = unet, clip
     model.forge_objects_after_applying_lora = model.forge_objects.shallow_copy()
-
-
-def _deltas(tensors):
-    found = {}
-    for key, up in tensors.items():
-        name, _, part = key.partition(".")
-        if part == "lora_up.weight":
-            found[name] = up @ tensors[f"{name}.lora_down.weight"] * (float(tensors[f"{name}.alpha"]) / up.shape[1])
-    return found
-
-
-def _matching(model, prefix, kohya, deltas):
-    names = {}
-    for key, _ in model.named_parameters():
-        short = key.removeprefix(prefix).removesuffix(".weight")
-        names[kohya + short.removeprefix("transformer.").replace(".", "_")] = key
-        names[kohya + short.replace(".", "_")] = key
-    return {names[name]: delta for name, delta in deltas.items() if name in names}

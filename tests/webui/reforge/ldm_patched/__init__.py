@@ -1,0 +1,1 @@
+"""Test host: stands in for `ldm_patched`."""

@@ -1,0 +1,1 @@
+"""Test host: `ldm_patched.modules`."""
