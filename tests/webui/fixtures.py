@@ -34,6 +34,7 @@ class TestHost:
 
     def __init__(self, flavour: str, folder: Path) -> None:
         self.flavour, self.folder = flavour, folder
+        self.loads_as_a1111 = flavour != "forge"  # by options alone, VAE overrides included
         self.checkpoints = folder / "models" / "Stable-diffusion"
 
     def module(self, name: str) -> ModuleType:

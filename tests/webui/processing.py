@@ -132,7 +132,7 @@ def make_processing(  # noqa: C901, PLR0915
     def create_infotext(p: Any, index: int) -> str:
         params = {
             "Steps": p.steps, "Sampler": p.sampler_name,
-            "Schedule type": getattr(p, "scheduler", None), "CFG scale": p.cfg_scale,
+            "Schedule type": p.scheduler if schedulers else None, "CFG scale": p.cfg_scale,
             "Seed": p.all_seeds[index], "Size": f"{p.width}x{p.height}",
             "Model hash": p.sd_model_hash, "Model": p.sd_model_name, "VAE": flavour.vae_name(),
             "Clip skip": None if opts.CLIP_stop_at_last_layers <= 1 else opts.CLIP_stop_at_last_layers,
@@ -178,8 +178,7 @@ def make_processing(  # noqa: C901, PLR0915
 
     def process_images_inner(p: Any) -> Processed:
         p.sampler_name = p.sampler_name or "Euler"
-        if schedulers:
-            p.scheduler = p.scheduler or "Automatic"
+        p.scheduler = getattr(p, "scheduler", None) or "Automatic"
         p.sd_model_name = shared.sd_model.sd_checkpoint_info.name_for_extra
         p.sd_model_hash = shared.sd_model.sd_model_hash
         count = p.batch_size * p.n_iter

@@ -220,4 +220,5 @@ def refusal(model: Any, components: frozenset[str]) -> str | None:
 
 
 def vae_name(file: str | None) -> str:
+    """Return what a sentence calls the VAE in `file`; None is the checkpoint's own."""
     return Path(file).name if file else "the checkpoint's own"

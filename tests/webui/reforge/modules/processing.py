@@ -71,5 +71,6 @@ class _ReForge:
 _made = make_processing(_ReForge(), sd_samplers.step_hooks, schedulers=not CLASSIC)
 StableDiffusionProcessing = _made.StableDiffusionProcessing
 StableDiffusionProcessingTxt2Img = _made.StableDiffusionProcessingTxt2Img
+StableDiffusionProcessingImg2Img = _made.StableDiffusionProcessingImg2Img
 Processed, process_images = _made.Processed, _made.process_images
 closed, processed = _made.closed, _made.processed
