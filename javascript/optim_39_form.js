@@ -167,6 +167,12 @@
         el('div', { class: 'optim-actions' }, planLine, planNotes, el('div', { class: 'optim-row optim-nowrap' }, check, enqueue, start)), queue.node, presets.node, earlier.node),
       load,
       loadRuns,
+      chooseRun: async (folder) => {
+        await loadRuns();
+        runs.set(folder);
+        drawEarlier();
+        earlier.open();
+      },
       queue,
       markProblems,
       value: () => plan.form,

@@ -223,7 +223,21 @@
         poller.now();
       },
     });
-    form.node.append(selftest.node, el('div', { class: 'optim-row optim-tight' }, ...once.nodes));
+    const found = optim.parts.picture({
+      root, attempt,
+      onFound: ({ folder, trial, kept }) => {
+        if (store.snapshot && store.snapshot.run && store.snapshot.run.folder === folder && store.trials.has(trial)) {
+          picked = trial;
+          notices.put([`The picture is of trial ${trial}, which is shown below.`], 'good');
+          poller.now();
+          draw();
+          return;
+        }
+        notices.put([`The picture is of trial ${trial} of the run ${folder}, ${kept ? 'which is chosen among the earlier runs' : 'which is not among the runs here'}.`], kept ? 'good' : 'error');
+        if (kept) form.chooseRun(folder).catch(fail);
+      },
+    });
+    form.node.append(selftest.node, el('div', { class: 'optim-row optim-tight' }, ...once.nodes, ...found.nodes));
     live.hidden = welcome.hidden = true; // until the program says which of them it is to be
     root.replaceChildren(bar.node, notices.node, rater.node, comparer.node, taste.node, el('div', { class: 'optim-columns' }, form.node, right));
 

@@ -21,7 +21,7 @@ from typing import Any
 from lib_optim.plan.errors import PlanError
 from lib_optim.plan.payload import Payload
 
-__all__ = ["ReadInfotext", "infotext_payload", "infotext_prompt"]
+__all__ = ["ReadInfotext", "infotext_payload", "infotext_prompt", "infotext_trial"]
 
 _NEGATIVE, _SETTINGS = "Negative prompt: ", "Steps: "
 _PAIR = re.compile(r'\s*([A-Za-z][^:,"]*?):\s*("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)')
@@ -85,6 +85,15 @@ def infotext_payload(
     known = {*_FIELDS, "Size", "Hires resize", *_HARMLESS}
     left = tuple(key for key in pairs if key not in known and not key.startswith("Optim "))
     return ReadInfotext(Payload(name=name, **values), left)
+
+
+def infotext_trial(text: str) -> tuple[str, int, str] | None:
+    """Return the run folder, the trial and the recipe that a picture of Optim's names; None of another's."""
+    values = {name: _unquoted(value) for name, value in _PAIR.findall(_parts(text)[2])}
+    folder, _, number = values.get("Optim trial", "").rpartition(" ")
+    if not folder or not number.isdecimal() or len(number) > 9:
+        return None
+    return folder, int(number), values.get("Optim recipe", "")
 
 
 def _parts(text: str) -> tuple[str, str, str]:

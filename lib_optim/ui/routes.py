@@ -21,6 +21,31 @@ POST /optim/api/mark {trial, image, mark, on, request, folder}   an image is `br
 POST /optim/api/selftest                   start the self-test
 GET  /optim/api/selftest                   its state and report
 GET  /optim/image/{folder}/{file}          an image of a run
+    GET  /optim/api/setup?refresh=1      what the form offers        GET  /optim/api/methods   merge methods
+    GET  /optim/api/snapshot?since=&trials=3,4   state of the run    GET  /optim/api/runs      earlier runs
+    POST /optim/api/check | start        {"form": …} or {"plan": …}  POST /optim/api/command   {"command": …}
+    GET  /optim/api/recipes              recipes at hand             POST /optim/api/recipe    {"path": …}: one of them
+    POST /optim/api/score                {trial, image, value, request}; also name (of the rating), folder (its run)
+    POST /optim/api/mark                 {trial, image, mark: broken | left out, on, request}; also folder
+    POST /optim/api/compare              see `lib_optim.ui.compare`
+    POST /optim/api/weights | block_weights   see `lib_optim.ui.weights`
+    POST /optim/api/starts               see `lib_optim.ui.start_table`
+    POST /optim/api/choice               {"methods": […]}: several merge methods as one
+    POST /optim/api/guide                see `lib_optim.ui.guide_view`
+    GET  /optim/api/importance | POST freeze | fork   see `lib_optim.ui.insight`
+    GET  /optim/api/presets | POST preset… | plan | plan_read   see `lib_optim.ui.preset_api`
+    GET  /optim/api/queue | POST queue_add | queue_command   see `lib_optim.ui.queue_api`
+    POST /optim/api/picture              see `lib_optim.ui.picture_api`
+    POST /optim/api/run_rename | run_trash | run_import | run_import_end   see `lib_optim.ui.runs_api`
+    GET  /optim/api/run_export/{folder} | run_report/{folder} | run_log/{folder}
+    POST /optim/api/payload | payload_delete | payload_picture | payload_read   see `lib_optim.ui.payload_api`
+    POST /optim/api/calibrate_sample | calibrate | calibrate_stop, GET calibrate   see `lib_optim.ui.calibrate`
+    GET  /optim/api/taste | POST taste | taste_save; GET ratings   see `lib_optim.ui.taste_api`
+    GET  /optim/api/settings | status | POST settings   see `lib_optim.ui.settings_api`
+    POST /optim/api/try_space | try | try_stop | try_save | try_weights | parent; GET try   see `lib_optim.ui.try_api`
+    POST /optim/api/selftest, GET same   start it; its state and report
+    GET  /optim/api/images, /optim/thumb/{run}/{file} | POST open_folder   see `lib_optim.ui.pictures_api`
+    GET  /optim/image/{run}/{file}       an image of a run           GET  /optim/try_image/{file}
 
 Errors are ``{"error": sentence}`` with status 4xx; a plan's also carry ``problems``.
 """
@@ -47,6 +72,7 @@ from lib_optim.ui.guide_view import guide_shown
 from lib_optim.ui.http import MAX_BODY, Call, Refused, endpoint
 from lib_optim.ui.insight import InsightApi
 from lib_optim.ui.payload_api import PayloadApi
+from lib_optim.ui.picture_api import trial_of_picture
 from lib_optim.ui.pictures_api import PicturesApi, asked_trials
 from lib_optim.ui.plan_check import check_json
 from lib_optim.ui.preset_api import PresetApi
@@ -72,7 +98,8 @@ _SAMPLE = "/optim/api/calibrate_sample"
 _READ = "/optim/api/payload_read"
 _PICTURE = "/optim/api/payload_picture"
 _IMPORT = "/optim/api/run_import"
-_SIZES = {_SAMPLE: MOST_BYTES, _READ: MOST_BYTES, _PICTURE: MOST_BYTES, _IMPORT: PIECE}
+_FIND = "/optim/api/picture"
+_SIZES = {_SAMPLE: MOST_BYTES, _READ: MOST_BYTES, _PICTURE: MOST_BYTES, _FIND: MOST_BYTES, _IMPORT: PIECE}
 _LARGE = {path: size * 4 // 3 + MAX_BODY for path, size in _SIZES.items()}
 """Routes that take more than the usual request: bytes. A file grows by a third in base64."""
 _MOST = 2**53  # what JavaScript and SQLite count exactly
@@ -171,6 +198,7 @@ class _Api:
             ("POST", "/optim/api/payload", self._payload.save),
             ("POST", "/optim/api/payload_delete", self._payload.delete),
             ("POST", _PICTURE, self._payload.picture),
+            ("POST", _FIND, lambda call: trial_of_picture(call, self._outputs)),
             ("POST", _READ, self._payload.read),
             ("POST", _SAMPLE, self._calibrate.sample),
             ("POST", "/optim/api/calibrate", self._calibrate.start),

@@ -28,6 +28,7 @@ _SWITCHES = (
 _MAY_REFUSE = (
     "/calibrate_sample", "/payload", "/payload_picture", "/payload_read", "/run_import_end", "/queue_add",
     "/plan_read", "/preset_save", "/queue_command", "/settings",
+    "/api/picture",
 )  # fmt: skip
 expect.set_options(timeout=20_000)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -11,6 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import NewPage
 from tests.browser.test_tab import STATE, by_hand, points, start
 from tests.ui.fake import FakeManager
+from tests.ui.test_picture_api import LINE, picture
 
 pytestmark = [pytest.mark.ui, pytest.mark.browser]
 
@@ -48,6 +50,19 @@ def titles(page: Page) -> list[str]:
 
 def until_title(page: Page, pattern: str) -> None:
     page.wait_for_function(f"window.titles.some((title) => /{pattern}/.test(title))")
+
+
+def drop(page: Page, infotext: str) -> None:
+    page.evaluate(
+        """(data) => {
+          const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([bytes], 'cat.png', {type: 'image/png'}));
+          const event = new DragEvent('drop', {dataTransfer, bubbles: true, cancelable: true});
+          document.querySelector('#optim_state').dispatchEvent(event);
+        }""",
+        picture(infotext),
+    )
 
 
 def change(page: Page, **values: Any) -> None:
@@ -125,6 +140,21 @@ def test_nothing_calls_while_somebody_looks_or_if_it_is_switched_off(
     asked = len(requests)
     page.wait_for_timeout(4000)
     assert len(requests) == asked  # a page that nobody looks at asks nothing once the run is over
+
+
+def test_a_picture_dropped_on_the_tab_shows_its_trial(new_page: NewPage, address: str, fake: FakeManager) -> None:
+    page = new_page(address)
+    start(page, trials=6)
+    expect(page.locator(STATE)).to_have_text("Finished")
+    folder = fake.snapshot()["run"]["folder"]
+    drop(page, f"{LINE}Optim trial: {folder} 2, Optim recipe: 1f3a")
+    expect(page.locator("#optim_notice")).to_contain_text("trial 2, which is shown below")
+    expect(page.locator("#optim_current .optim-title")).to_contain_text("2")
+    drop(page, f"{LINE}Optim trial: elsewhere<b> 2")
+    expect(page.locator("#optim_notice")).to_contain_text("run elsewhere<b>, which is not among the runs here")
+    file = {"name": "x.png", "mimeType": "image/png", "buffer": base64.b64decode(picture("a cat"))}
+    page.set_input_files("#optim_picture_file", file)
+    expect(page.locator("#optim_notice")).to_contain_text("x.png names no trial")
 
 
 def test_settings_are_changed_and_hold(new_page: NewPage, address: str, fake: FakeManager) -> None:
