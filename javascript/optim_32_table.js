@@ -22,8 +22,10 @@
       edit({ blocks: pattern.value, how: how.value, bound, group: name.value });
     }, 'small', 'Change all blocks that these names, ranges and wildcards mean');
     const bulk = el('div', { class: 'optim-bulk' }, pattern, how, value, name, apply);
-    const node = el('details', { id: 'optim_block_table', class: 'optim-sub' },
-      el('summary', { class: 'optim-note' }, el('span', { text: 'Block by block' })), which, bulk, said, body);
+    const steps = optim.tableSteps(plan);
+    const tabs = optim.componentTabs(() => drawRows());
+    const node = el('details', { id: 'optim_block_table', class: 'optim-sub', on: { keydown: steps.keys } },
+      el('summary', { class: 'optim-note' }, el('span', { text: 'Block by block' })), which, bulk, said, el('div', { class: 'optim-row optim-tight' }, tabs.node, steps.node), body);
     const suit = () => {
       value.hidden = how.value === 'keep';
       name.hidden = how.value !== 'group';
@@ -72,7 +74,9 @@
       if (!answer) return;
       say(answer.problems);
       if (answer.custom === null) return drawRows(); // back to what is so
+      const before = steps.before();
       Object.assign(plan.form.vary, { mode: 'custom', custom: answer.custom });
+      steps.did(before);
       asked = signature();
       take(answer);
       plan.changed('vary');
@@ -124,7 +128,9 @@
       return el('div', { class: `optim-block-row optim-block-${row.how}`, 'data-block': row.block }, el('span', { class: 'optim-block-name', text: row.block, title: row.title }), select, inputs, track(row, low, high));
     };
     const drawRows = () => {
-      const mine = rows.filter((row) => row.parameter === which.value);
+      const here = rows.filter((row) => row.parameter === which.value);
+      tabs.draw([...new Set(here.map((row) => row.component))]);
+      const mine = here.filter((row) => tabs.shows(row.component));
       const ends = mine.flatMap((row) => (row.how === 'fixed' ? [Number(row.value)] : (parts(row.bound) || []).slice(1, 3).map(Number))).filter(Number.isFinite);
       const [low, high] = [Math.min(0, ...ends), Math.max(1, ...ends)];
       const left = mine.length - MOST;

@@ -16,7 +16,7 @@ MOST_COMBINATIONS = 64
 
 
 def drawn_prompts(payloads: Sequence[Payload], wildcards: Wildcards, root: str) -> tuple[Payload, ...]:
-    """Return `payloads` with every wildcard of their prompts drawn; those without any unchanged.
+    """Return the enabled ones of `payloads` with every wildcard of their prompts drawn; those without any unchanged.
 
     A payload of several images becomes one per image, each with a prompt and a seed of its own, ``name 1``, ``name 2``;
     one whose `Payload.wildcards` are ``all`` becomes one per text that its prompts can become, with all its images.
@@ -29,6 +29,8 @@ def drawn_prompts(payloads: Sequence[Payload], wildcards: Wildcards, root: str) 
     found: list[Payload] = []
     problems: list[Problem] = []
     for i, payload in enumerate(payloads):
+        if not payload.enabled:
+            continue
         try:
             found += _drawn(payload, wildcards, root)
         except PlanError as error:

@@ -93,6 +93,7 @@ class Payload(Noun):
         caption: What scorers read instead of the prompt, if given.
         wildcards: What becomes of wildcards in the prompts (`lib_optim.plan.wildcards`): ``draw`` one text per image
             when the plan is made, ``all`` texts that they can become, or ``off``: the prompts are taken as they are.
+        enabled: False leaves it out of the run, and of what a new plan begins with.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Payload(Noun):
     score_weight: float = 1.0
     caption: str = ""
     wildcards: Literal["draw", "all", "off"] = "draw"
+    enabled: bool = True
 
     @property
     def images(self) -> int:
@@ -191,7 +193,9 @@ class Payload(Noun):
 
 
 # Fields that concern Optim and not the host.
-OWN_FIELDS = frozenset({"name", "score_weight", "caption", "wildcards", "batch_size", "n_iter", "init_digest"})
+OWN_FIELDS = frozenset(
+    {"name", "score_weight", "caption", "wildcards", "enabled", "batch_size", "n_iter", "init_digest"}
+)
 
 
 def _default(f: dataclasses.Field[Any]) -> Any:

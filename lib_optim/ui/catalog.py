@@ -254,8 +254,9 @@ def _first_pair(models: list[dict[str, Any]], loaded: str) -> tuple[str, str]:
 
 def _payload_sets(payloads: Mapping[str, tuple[Payload, bool]]) -> dict[str, list[str]]:
     """Return which payloads to begin with: for the tiny demo checkpoints, and for all others (the user's own first)."""
-    demo = [name for name in payloads if name.startswith(_DEMO)]
-    usual = [name for name, (_, own) in payloads.items() if own] or [name for name in payloads if name not in demo]
+    on = {name: own for name, (payload, own) in payloads.items() if payload.enabled}
+    demo = [name for name in on if name.startswith(_DEMO)]
+    usual = [name for name, own in on.items() if own] or [name for name in on if name not in demo]
     return {"demo": demo or usual, "usual": usual or demo}
 
 

@@ -273,7 +273,10 @@ def _payloads(form: Mapping[str, Any], choices: Choices, problems: list[Problem]
             problems.append(Problem("payloads", f"The payload '{name}' is not there any more; choose another.{hint}"))
     if not names:
         problems.append(Problem("payloads", "No payload is chosen; a merge is judged by the images of at least one."))
-    return tuple(choices.payloads[name] for name in names if name in choices.payloads)
+    # What is ticked is wanted, whatever its file says of new plans.
+    return tuple(
+        dataclasses.replace(choices.payloads[name], enabled=True) for name in names if name in choices.payloads
+    )
 
 
 def _ahead(form: Mapping[str, Any], problems: list[Problem]) -> int:

@@ -46,6 +46,7 @@ FIELDS = (
     PayloadField("seed", "First seed", "whole", help="-1: drawn at Start and kept, so that all merges get the same."),
     PayloadField("score_weight", "Weight", "number", help="Its share in the score; 0: made and shown, not scored."),
     PayloadField("clip_skip", "Clip skip", "whole"),
+    PayloadField("enabled", "In new plans", "bool", _MORE, "Off: kept, but not ticked when you start afresh."),
     PayloadField(
         "caption", "What judges read instead of the prompt", "long", _MORE,
         "A plain sentence, where the prompt is a list of tags.",

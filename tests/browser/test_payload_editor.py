@@ -114,3 +114,38 @@ def test_styles_scripts_and_a_picture_to_begin_from(
     page.fill("#optim_payload_alwayson_scripts", "{")
     page.click("#optim_payload_save")
     expect(page.locator("#optim_payload_error")).to_contain_text("this is no JSON")
+
+
+def test_weight_order_and_what_new_plans_begin_with(new_page: NewPage, address: str, fake: FakeManager) -> None:
+    folder = fake.host.paths().data / "payloads"
+    (folder / "resting.json").write_text(json.dumps({"prompt": "not now", "enabled": False}))
+    page = new_page(address, height=1200)
+    page.click("#optim_payloads_card > summary")
+    rows = page.locator("#optim_payloads .optim-payload")
+    expect(page.locator("[data-payload=resting] input[type=checkbox]")).not_to_be_checked()
+    expect(page.locator("[data-payload=forest] input[type=checkbox]")).to_be_checked()
+    with page.expect_response("**/setup*"):  # the list is drawn anew when the file is written
+        page.fill("[data-payload=forest] .optim-payload-weight", "2.5")
+        page.keyboard.press("Tab")
+    expect(page.locator("[data-payload=forest] .optim-payload-weight")).to_have_value("2.5")
+    expect(page.locator("[data-payload=forest] input[type=checkbox]")).to_be_checked()
+    assert json.loads((folder / "forest.json").read_text())["score_weight"] == 2.5
+    names = rows.evaluate_all("nodes => nodes.map(node => node.dataset.payload)")
+    page.focus(f"[data-payload='{names[-1]}'] .optim-payload-handle")
+    page.keyboard.press("ArrowUp")
+    names[-2:] = [names[-1], names[-2]]
+    assert rows.evaluate_all("nodes => nodes.map(node => node.dataset.payload)") == names
+    page.keyboard.press("ArrowDown")  # the handle keeps the focus
+    names[-2:] = [names[-1], names[-2]]
+    assert rows.evaluate_all("nodes => nodes.map(node => node.dataset.payload)") == names
+    page.locator("[data-payload=resting] .optim-payload-handle").hover()
+    page.mouse.down()
+    target = page.locator("[data-payload=forest] .optim-choice")
+    target.hover()
+    target.hover()  # the first begins the dragging
+    page.mouse.up()
+    moved = [name for name in names if name != "resting"]
+    moved.insert(moved.index("forest"), "resting")
+    assert rows.evaluate_all("nodes => nodes.map(node => node.dataset.payload)") == moved
+    if os.environ.get("OPTIM_SHOT"):
+        page.screenshot(path=os.environ["OPTIM_SHOT"])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lib_optim.plan.drawn_prompts import drawn_prompts
 from lib_optim.plan.errors import PlanError
 from lib_optim.plan.infotext import infotext_payload
 from lib_optim.plan.payload import ImageJob, Payload, same_picture
 from lib_optim.plan.payload_extras import script_args
+from lib_optim.plan.wildcards import Wildcards
 
 DIGEST = "0123456789abcdef" * 2
 
@@ -80,3 +83,9 @@ def test_the_infotext_of_hires_fix_is_read_in_full() -> None:
     assert read.left == ()
     with pytest.raises(PlanError, match="no size"):
         infotext_payload("a\nSteps: 8, Hires resize: large", "x")
+
+
+def test_what_is_not_enabled_is_left_out_of_the_run(tmp_path: Path) -> None:
+    off = Payload("off", "a {red|blue} cat", enabled=False)
+    assert drawn_prompts((off, Payload("on", "a cat")), Wildcards(tmp_path), "root") == (Payload("on", "a cat"),)
+    assert off.used_fields() == ("prompt",)
