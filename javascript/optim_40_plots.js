@@ -59,6 +59,8 @@
       const y = (v) => PAD.top + ((HEIGHT - PAD.top - PAD.bottom) * (high - v)) / (high - low);
       const floor = HEIGHT - PAD.bottom;
       const parts = [];
+      const dense = data.trials.length > 200;
+      optim.setClass(root, 'optim-dense', dense);
       for (const v of scored.length ? ticks(low, high, 4) : []) {
         parts.push(svg('line', { class: 'optim-gridline', x1: PAD.left, x2: width - PAD.right, y1: y(v), y2: y(v) }),
           svg('text', { class: 'optim-tick', x: PAD.left - 8, y: y(v) + 3.5, 'text-anchor': 'end', text: optim.number(Number(v.toPrecision(6))) }));
@@ -91,7 +93,7 @@
         if (t.state === 'complete' && t.value !== null) {
           if (/^(preset|start)/.test(t.origin)) kinds.push('optim-preset');
           if (t.number === data.best) kinds.push('optim-best');
-          mark = svg('circle', { cx: x(t.number), cy: y(t.value), r: t.number === data.best ? 6 : 4 });
+          mark = svg('circle', { cx: x(t.number), cy: y(t.value), r: t.number === data.best ? 6 : dense ? 2.2 : 4 });
         } else if (t.state === 'failed' || t.state === 'skipped' || !data.active) {
           kinds.push(t.state === 'failed' ? 'optim-failed' : 'optim-skipped'); // one that was never finished looks skipped
           const [a, b] = [x(t.number), floor - 7];
@@ -139,6 +141,13 @@
   // The part of the UNet that a block belongs to; other blocks stand for themselves.
   optim.blockFamily = (name) => (/^(IN|M|OUT)\d/.exec(name) || [name, name])[1];
 
+  // How deep a block lies in the UNet, 0 at the top, where `most` is the number of its blocks of that side: three blocks each.
+  optim.blockDepth = (block, most) => {
+    const [, side, number] = /^(IN|OUT)(\d+)$/.exec(block) || [];
+    if (side) return side === 'IN' ? Math.floor(Number(number) / 3) : Math.floor((most - 1 - Number(number)) / 3);
+    return /^(M\d+|MID)$/.test(block) ? Math.floor((most - 1) / 3) : 0;
+  };
+
   // Values of one trial as bars, grouped as the blocks lie in the UNet; a second trial's as thin marks for comparison.
   optim.profile = () => {
     const node = el('div', { class: 'optim-profile' });
@@ -174,6 +183,10 @@
       const high = Math.max(1, ...all);
       const part = (v) => `${(((v - low) / (high - low)) * 100).toFixed(1)}%`;
       const few = list.length <= 8;
+      // Down on the left, the middle at the bottom, up on the right: the bars stand where their blocks lie in the U.
+      const sides = ['IN', 'OUT'].map((side) => list.filter(([block]) => family(block) === side).length);
+      const unet = !few && sides.every((count) => count > 2);
+      const depth = (block) => (unet ? optim.blockDepth(block, Math.max(...sides)) : 0);
       let before = null;
       const columns = list.map(([block, value, other]) => {
         const start = before !== null && family(block) !== before;
@@ -181,14 +194,14 @@
         before = family(block);
         const label = few ? block.replace(/_/g, ' ') : first ? before : '';
         const alone = list.filter(([other]) => family(other) === before).length === 1 && before.length > 2 && !few;
-        return el('div', { class: `optim-bar${alone ? ' optim-bar-wide' : ''}${start ? ' optim-bar-gap' : ''}`, title: `${block} ${parameter} = ${optim.number(value)}${typeof other === 'number' ? ` (best: ${optim.number(other)})` : ''}` },
+        return el('div', { style: unet ? `--optim-depth:${depth(block)}` : null, class: `optim-bar${alone ? ' optim-bar-wide' : ''}${start ? ' optim-bar-gap' : ''}`, title: `${block} ${parameter} = ${optim.number(value)}${typeof other === 'number' ? ` (best: ${optim.number(other)})` : ''}` },
           el('div', { class: 'optim-bar-track' }, el('div', { class: 'optim-bar-fill', style: `height:${part(value)}` }),
             typeof other === 'number' ? el('div', { class: 'optim-bar-mark', style: `bottom:${part(other)}` }) : null),
           few ? el('span', { class: 'optim-bar-value', text: optim.number(Number(value.toPrecision(3))) }) : null,
           el('span', { class: 'optim-bar-label', text: label }));
       });
       return el('div', { class: 'optim-profile-group' }, named ? el('div', { class: 'optim-note', text: parameter }) : null,
-        el('div', { class: `optim-bars${few ? ' optim-bars-few' : ''}` }, ...columns));
+        el('div', { class: `optim-bars${few ? ' optim-bars-few' : ''}${unet ? ' optim-unet' : ''}`, style: unet ? `--optim-deepest:${depth('M00')}` : null }, ...columns));
     };
     return { node, draw };
   };

@@ -106,6 +106,6 @@
       const key = `${folder} ${data.trials.filter((t) => t.state === 'complete').map((t) => `${t.number}:${t.value}`).join(' ')}`;
       if (card.node.open && !waiting && key !== asked) ask(key);
     };
-    return { node: card.node, draw };
+    return { node: card.node, draw, rows: () => (result && !result.problem ? result.rows : []) };
   };
 })();

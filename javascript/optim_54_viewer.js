@@ -6,18 +6,20 @@
 
   // source(): {folder, trial, images, ratings}, ratings empty where nothing can be rated; judge: optim.sitting;
   // rater: the panel, for its keys, its scale and whether scores are hidden.
-  optim.openViewer = (source, start, judge, rater) => {
+  // actions(): what else can be done, given {folder, trial, file} of the picture in view.
+  optim.openViewer = (source, start, judge, rater, actions) => {
     let at = start;
     let row = 0;
+    const images = () => source().images.filter((image) => image.file);
     const img = el('img', { class: 'optim-viewer-image', alt: '' });
     const facts = el('div', { class: 'optim-viewer-facts' });
     const prompt = el('div', { class: 'optim-viewer-prompt' });
     const rows = optim.ratingRows({ onRate: (rating, value, r) => give(rating, value, r), hint: () => '' });
     const previous = optim.button('optim_viewer_previous', '‹', () => move(-1), 'arrow', 'Previous image (arrow left)');
     const next = optim.button('optim_viewer_next', '›', () => move(1), 'arrow', 'Next image (arrow right)');
-    const box = optim.dialog(`Trial ${source().trial}`, el('div', { class: 'optim-viewer-stage' }, previous, img, next), facts, prompt, rows.node);
+    const box = optim.dialog(`Trial ${source().trial}`, el('div', { class: 'optim-viewer-stage' }, previous, img, next), facts, prompt, rows.node,
+      actions(() => ({ folder: source().folder, trial: source().trial, file: (images().find((i) => i.index === at) || {}).file }), () => box.close()));
     box.classList.add('optim-viewer');
-    const images = () => source().images.filter((image) => image.file);
     const draw = () => {
       const { folder, trial, ratings } = source();
       const image = images().find((i) => i.index === at);

@@ -129,11 +129,17 @@
     });
     const calibration = optim.calibrationTable();
     const watched = optim.watchedNotes();
-    const imagesOf = (number) => (store.snapshot && store.snapshot.images[String(number)]) || [];
+    const imagesOf = (number) => (store.snapshot && store.snapshot.images[String(number)]) || trialsCard.images(number);
     const open = (number, index) => {
       const folder = store.snapshot.run.folder;
       const ratings = () => store.snapshot.run.ratings; // of a run that has ended, too
-      viewer = optim.openViewer(() => ({ folder, trial: number, images: imagesOf(number), ratings: ratings() }), index, judge, { ...rater, blind });
+      viewer = optim.openViewer(() => ({ folder, trial: number, images: imagesOf(number), ratings: ratings() }), index, judge, { ...rater, blind }, (picture, close) => optim.pictureActions(picture, {
+        canSave: ['complete', 'waiting'].includes((store.trials.get(number) || {}).state), onFail: fail, onSent: close,
+        onSave: (trial) => {
+          close();
+          save(trial);
+        },
+      }));
       viewer.box.addEventListener('close', () => {
         viewer = null;
       });
@@ -213,7 +219,24 @@
         poller.now();
       }),
     });
-    const live = el('div', { class: 'optim-live' }, pareto.node, plotCard, verdict.node, importance.node, el('div', { class: 'optim-pair' }, current.node, best.node), logCard, runLog.node);
+    const trialsCard = optim.trialsCard({
+      onOpen: open, onFail: fail,
+      onCompare: (a, b) => attempt(async () => {
+        await trialsCard.fetch([a, b]);
+        const of = (number) => ({ trial: store.trials.get(number), images: trialsCard.images(number) });
+        optim.compareTrials({ folder: store.snapshot.run.folder, a: of(a), b: of(b), all: [...store.trials.values()].map((trial) => trial.drawn || trial.values), blind: blind() });
+      }),
+    });
+    const lines = optim.linesCard({
+      onPick: (number) => {
+        picked = number;
+        poller.now();
+        draw();
+      },
+      onList: (numbers) => trialsCard.only(numbers),
+    });
+    const pace = optim.paceCard();
+    const live = el('div', { class: 'optim-live' }, pareto.node, plotCard, verdict.node, importance.node, lines.node, pace.node, el('div', { class: 'optim-pair' }, current.node, best.node), trialsCard.node, logCard, runLog.node);
     const right = el('div', { class: 'optim-right' }, welcome, tried.node, live);
     const once = optim.parts.settings({
       settings,
@@ -286,6 +309,9 @@
       watched.draw(snapshot.watched, form.judges());
       calibration.draw(snapshot.calibration, form.judges());
       importance.draw({ folder, trials: now ? searched.filter((trial) => trial.pass === now.id) : searched, active, stopping: snapshot.state === 'stopping' });
+      optim.show(lines.node, !blind());
+      lines.draw({ key: `${store.key} ${now ? now.id : ''}`, trials: now ? searched.filter((trial) => trial.pass === now.id) : searched, best: bestNumber, picked, rows: importance.rows() });
+      pace.draw({ trials });
       const bestTrial = store.trials.get(bestNumber);
       const making = active && shown === snapshot.current && p.steps ? { image: p.image - 1, part: p.step / p.steps } : null;
       current.draw({
@@ -305,6 +331,14 @@
         active, folder, state: snapshot.state, handedOver: snapshot.run.handed_over, canHandOver: snapshot.run.can_hand_over,
         finishing: snapshot.finishing, offline: store.offline, unsent: said.count(folder), trials: store.trials,
       };
+      const judges = form.judges();
+      const known = (key) => judges.find((row) => row.id === key.split(':')[0]) || null;
+      optim.show(trialsCard.node, !blind());
+      trialsCard.draw({
+        folder, key: store.key, trials: store.trials, passes: snapshot.run.passes || [], best: bestNumber,
+        lower: judges.filter((row) => row.lower_is_better).map((row) => row.id),
+        judgeName: (key) => (known(key) ? key.replace(known(key).id, known(key).title) : key),
+      });
       rater.draw({ ...judging, ratings: snapshot.run.ratings, waiting: snapshot.waiting, imagesOf, totalOf, best: bestNumber });
       comparer.draw({ ...judging, comparing: snapshot.run.ratings.length ? null : snapshot.comparing || null });
       taste.draw(snapshot.run.ratings.length > 0, { folder, canAskLess: active && snapshot.run.can_ask_less, asksLess: Boolean(snapshot.run.asks_less), offline: store.offline });

@@ -60,12 +60,21 @@ def add_tab() -> list[tuple[gr.Blocks, str, str]]:
     try:
         from lib_optim.ui import tab
 
-        blocks = tab.build_tab(_manager(), _reach().warning)
+        manager = _manager()
+        blocks = tab.build_tab(manager, _reach().warning, lambda: add_send_to(manager))
     except Exception as error:  # noqa: BLE001 - a tab that says why is worth more than none
         _log.exception("Optim %s could not build its tab.", lib_optim.__version__)
         with gr.Blocks(analytics_enabled=False) as blocks:
             gr.HTML(f"<p>Optim could not start: {html.escape(str(error))}</p><p>The console says more.</p>")
     return [(blocks, "Optim", "optim")]
+
+
+@_harmless
+def add_send_to(manager: Any) -> None:
+    from lib_optim.hosts.webui import send_page
+    from lib_optim.ui.compat import js_arg
+
+    send_page.add_send_to(manager.image_path, js_arg)
 
 
 @_harmless

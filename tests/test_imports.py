@@ -194,7 +194,7 @@ def test_gradio_stays_in_the_ui() -> None:
         for use in uses()
         if use.top in SERVERS
         and not use.file.startswith(UI_PLACES)
-        and not (use.file.startswith("lib_optim/hosts/") and use.file.endswith("/page.py"))
+        and not (use.file.startswith("lib_optim/hosts/") and use.file.endswith("page.py"))
     ]
     assert not wrong, listed(wrong)
 

@@ -302,6 +302,7 @@ def _scorer_json(row: ScorerRow) -> dict[str, Any]:
         "licence": row.licence,
         "memory": row.memory,
         "range": row.raw_range or f"{row.typical[0]:g} … {row.typical[1]:g}",
+        "lower_is_better": row.lower_is_better,
         "weights": [{"name": weight.name, "bytes": weight.bytes, "url": weight.url} for weight in row.weights],
         "options": options,
     }

@@ -115,9 +115,8 @@ def _is_local(request: Request) -> bool:
     here = {"127.0.0.1", "::1", "localhost"}
     passed_on = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
     client = "" if request.client is None else request.client.host
-    return (
-        client in here and (urlsplit(f"//{request.headers.get('host', '')}").hostname or "") in here and not passed_on
-    )
+    name = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    return client in here and name in here and not passed_on
 
 
 class _Json(JSONResponse):

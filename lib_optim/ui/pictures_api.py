@@ -78,9 +78,8 @@ def _show(path: Path) -> None:
     if sys.platform == "win32":
         os.startfile(path)
         return
-    opener = "open" if sys.platform == "darwin" else shutil.which("xdg-open")
-    if opener is None or (
-        sys.platform != "darwin" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    ):
+    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    opener = "open" if sys.platform == "darwin" else shutil.which("xdg-open") if screen else None
+    if opener is None:
         raise RunError(f"This machine has no file manager that could open it; the folder is {path}.")
     subprocess.Popen([opener, str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -7,6 +7,7 @@ look in ``style.css``; both are loaded by a WebUI by themselves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["build_tab", "frame_html"]
 
 
-def build_tab(manager: RunManager, warning: str = "") -> gr.Blocks:
+def build_tab(manager: RunManager, warning: str = "", beside: Callable[[], object] | None = None) -> gr.Blocks:
     """Return the tab for a WebUI's ``on_ui_tabs`` as ``(blocks, "Optim", "optim")``, or for a page of its own.
 
     Args:
         manager: The run manager.
         warning: A sentence that stays above the tab, or nothing.
+        beside: Adds what a WebUI needs of Gradio beside the frame.
     """
     with gr.Blocks(analytics_enabled=False, title="Optim") as blocks:
         gr.HTML(frame_html(manager.host.title, warning), elem_id="optim_frame")
+        if beside is not None:
+            beside()
     return blocks
 
 
