@@ -36,7 +36,7 @@ def _resident() -> int:
     if _STATM.exists():
         return int(_STATM.read_text().split()[1]) * int(os.sysconf("SC_PAGE_SIZE"))
     try:
-        import psutil  # type: ignore[import-untyped]  # comes with the WebUIs and with accelerate
+        import psutil  # comes with the WebUIs and with accelerate
     except ImportError:
         return 0
     return int(psutil.Process().memory_info().rss)
