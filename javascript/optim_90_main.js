@@ -260,7 +260,7 @@
         if (kept) form.chooseRun(folder).catch(fail);
       },
     });
-    form.node.append(selftest.node, el('div', { class: 'optim-row optim-tight' }, ...once.nodes, ...found.nodes));
+    form.node.append(selftest.node, optim.parts.report(attempt).node, el('div', { class: 'optim-row optim-tight' }, ...once.nodes, ...found.nodes));
     live.hidden = welcome.hidden = true; // until the program says which of them it is to be
     root.replaceChildren(bar.node, notices.node, rater.node, comparer.node, taste.node, el('div', { class: 'optim-columns' }, form.node, right));
 

@@ -32,6 +32,7 @@ from lib_optim.run.check_save import save_size
 from lib_optim.run.check_settings import settings_problems
 from lib_optim.run.device import device_notes, device_problems
 from lib_optim.run.disk import SPARE_BYTES
+from lib_optim.run.folder import is_file
 from lib_optim.run.notes import notes_of
 from lib_optim.run.own_folders import methods_folder, scorers_folder
 from lib_optim.run.prompts import with_prompts
@@ -241,7 +242,7 @@ def _base(plan: RunPlan, host: Host, problems: list[Problem]) -> Checkpoint | No
         for checkpoint in host.checkpoints(refresh=refresh):
             if checkpoint.path == path or checkpoint.path.resolve() == path.resolve():
                 return checkpoint
-    if path.is_file():
+    if is_file(path):
         problems.append(
             Problem(
                 "models[0]",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import logging.handlers
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +18,14 @@ from typing import Any
 from lib_optim.plan.errors import PlanError, RunError, StoreError
 from lib_optim.plan.run_plan import RunPlan
 
-__all__ = ["RunFolder", "file_name", "is_plain_name", "list_runs", "write_atomic"]
+__all__ = ["RunFolder", "file_name", "is_file", "is_plain_name", "list_runs", "write_atomic"]
 
 _BEGINS = 10.0  # seconds in which a folder that was just made has its plan
 _WINDOWS_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)\s*(\.|$)", re.IGNORECASE)
 _PATHLIKE = re.compile(r'[\\/:*?"<>|\x00-\x1f\ud800-\udfff]')
 _LONGEST_NAME = 200
+LOG_BYTES, LOG_PARTS = 5_000_000, 2
+"""Bytes of `log.txt`, and how many older ones (``log.txt.1``) stay beside it."""
 
 
 class RunFolder:
@@ -100,7 +104,7 @@ class RunFolder:
         """
         try:
             return RunPlan.from_json(json.loads(self.plan.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"The plan of {self.name} cannot be read: {error}.") from error
         except PlanError as error:
             raise StoreError(f"The plan of {self.name} cannot be used: {error}") from error
@@ -146,7 +150,7 @@ class RunFolder:
             StoreError: The file cannot be opened.
         """
         try:
-            handler = _RunLog(self.log, encoding="utf-8")
+            handler = _RunLog(self.log, maxBytes=LOG_BYTES, backupCount=LOG_PARTS, encoding="utf-8")
         except OSError as error:
             raise StoreError(
                 f"{self.log.name} cannot be written ({error.strerror or error}); is the disk full?"
@@ -163,8 +167,8 @@ class RunFolder:
             handler.close()
 
 
-class _RunLog(logging.FileHandler):
-    """A log whose loss costs nothing else.
+class _RunLog(logging.handlers.RotatingFileHandler):
+    """A log that does not grow without end, and whose loss costs nothing else.
 
     A server that configures logging anew (uvicorn does, at its start) closes every handler there is; one for a file
     then opens it again at its next word. Where the folder is gone by now that fails, in the middle of whoever spoke.
@@ -173,6 +177,10 @@ class _RunLog(logging.FileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):
             super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 def list_runs(outputs: Path) -> list[RunFolder]:
@@ -202,6 +210,14 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise StoreError(f"{path.name} cannot be written ({error.strerror or error}); is the disk full?") from error
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether `path` is a file; a name that no disk can hold is none, and no error."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def is_plain_name(name: str) -> bool:

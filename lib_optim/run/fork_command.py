@@ -64,7 +64,7 @@ def fork_from(manager: RunManager, options: argparse.Namespace, check: Callable[
     if options.plan is not None:
         try:
             plan = RunPlan.from_json(json.loads(options.plan.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise OptimError(f"{options.plan} cannot be read as a plan: {error}.") from error
     plan = changed_plan(
         plan, options.name, options.trials, options.sampler, options.scorer, options.payload_weight, options.bound,

@@ -36,6 +36,7 @@ from lib_optim.run.sameness import refuse_changed_space
 from lib_optim.run.saving import Saved, save_trial
 from lib_optim.run.store import Store
 from lib_optim.run.tries import Tries
+from lib_optim.run.versions import note_versions
 from lib_optim.run.view import RunState, RunView
 from lib_optim.run.weights import block_weights
 from lib_optim.run.worker import RunWorker
@@ -516,6 +517,7 @@ class RunManager:
             store = Store(folder.record())
             stack.callback(store.close)
             refuse_changed_space(folder.name, store.trials(), resolved.space)
+            note_versions(store, self.host)
             context = RunContext(resolved, folder, store, self.host, self.view, self.scorers_dir, trials)
             self.view.open_run(
                 {

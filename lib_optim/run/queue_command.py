@@ -42,7 +42,7 @@ def read_plan(path: Path) -> RunPlan:
     """
     try:
         return RunPlan.from_json(json.loads(path.read_text(encoding="utf-8-sig")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OptimError(f"{path} cannot be read as a plan: {error}.") from error
 
 

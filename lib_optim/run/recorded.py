@@ -19,7 +19,7 @@ from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.run.axes import with_axis_values
 from lib_optim.run.check import Resolved, check_plan
 from lib_optim.run.choosing import noted_choice
-from lib_optim.run.folder import RunFolder
+from lib_optim.run.folder import RunFolder, is_file
 from lib_optim.run.passes import Passes, RunPass
 from lib_optim.run.store import Store
 
@@ -139,7 +139,7 @@ def found_model(model: ModelRef, host: Host) -> ModelRef:
     Raises:
         PlanError: It is gone.
     """
-    if Path(model.path).is_file() or not model.sha256:
+    if is_file(Path(model.path)) or not model.sha256:
         return model
     cache = host.paths().data / "hashes.json"
     for checkpoint in host.checkpoints(refresh=True):

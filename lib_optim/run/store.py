@@ -64,23 +64,23 @@ class Store:
         self._guard = threading.RLock()
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=PATIENCE)
+            tables = self._known_tables()  # before anything is written: what is not ours stays as it is
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
-            self._open()
+            self._open(tables)
         except (sqlite3.Error, ValueError) as error:  # the second: names in it that are no text
             raise StoreError(f"The database {path.name} of {path.parent.name} cannot be opened: {error}.") from error
 
-    def _open(self) -> None:
+    def _known_tables(self) -> set[str]:
+        """Return the names of the tables; none of a new database. Writes nothing.
+
+        Raises:
+            StoreError: It is no database of ours, or of another version.
+        """
         tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
         if not tables:
-            with self._transaction():
-                for statement in _SCHEMA.split(";"):
-                    self._db.execute(statement)
-                for statement in _LATER.values():
-                    self._db.execute(statement)
-                self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
-            return
+            return tables
         if "meta" not in tables:
             raise StoreError(f"{self._path} is not a database of Optim.")
         (version,) = self._db.execute("SELECT value FROM meta WHERE key='schema'").fetchone() or ("",)
@@ -89,6 +89,17 @@ class Store:
                 f"{self._path.parent.name} was written by another version of Optim (database {version or 'unknown'}, "
                 f"this one reads {SCHEMA_VERSION}); update the extension to open it."
             )
+        return tables
+
+    def _open(self, tables: set[str]) -> None:
+        if not tables:
+            with self._transaction():
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+                for statement in _LATER.values():
+                    self._db.execute(statement)
+                self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
+            return
         if missing := [statement for name, statement in _LATER.items() if name not in tables]:
             with self._transaction():
                 for statement in missing:
@@ -112,7 +123,8 @@ class Store:
 
     def passes(self) -> list[tuple[int, str]]:
         """Return id and JSON text of every pass, in the order in which they began."""
-        rows = [(int(row[0]), str(row[1])) for row in self._all("SELECT id, plan FROM passes ORDER BY id")]
+        found = self._all("SELECT id, plan FROM passes WHERE id IS NOT NULL ORDER BY id")  # damage can make one empty
+        rows = [(int(row[0]), str(row[1])) for row in found]
         for number, text in rows[1:]:  # the first pass is the plan's
             json_of(text, f"pass {number}")
         return rows

@@ -23,7 +23,7 @@ from lib_optim.ui.reach import knows
 __all__ = ["API_VERSION", "MAX_BODY", "VERSION_HEADER", "Call", "Refused", "endpoint"]
 
 _log = logging.getLogger(__name__)
-_HALF = re.compile(rb"\\\\u[dD][89a-fA-F]")
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 API_VERSION = 1
 """Of the routes: fields and routes are added within a version; none is taken away or changes its meaning."""
 VERSION_HEADER = "X-Optim-Api"
@@ -137,7 +137,7 @@ def _finite(text: str) -> float:
 
 
 def _error(status: int, sentence: str, **more: Any) -> JSONResponse:
-    return JSONResponse({"error": shown(sentence), **more}, status_code=status, headers={"Cache-Control": "no-store"})
+    return _Json({"error": shown(sentence), **more}, status_code=status, headers={"Cache-Control": "no-store"})
 
 
 def _check(request: Request, hosts: Collection[str] | None, credentials: Mapping[str, str]) -> None:
@@ -173,7 +173,7 @@ async def _body(request: Request, most: int) -> Mapping[str, Any]:
             raise Refused(413, "The request is too large.")
         parts.append(part)
     try:
-        text = b"".join(parts) or b"{}"
+        text = (b"".join(parts) or b"{}").decode("utf-8-sig")  # strictly, which json itself is not
         data = json.loads(text, parse_float=_finite, parse_constant=_finite)
         if _HALF.search(text):  # nothing that stores or sends a text could take it
             json.dumps(data, ensure_ascii=False).encode("utf-8")

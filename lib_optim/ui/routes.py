@@ -43,6 +43,7 @@ GET  /optim/image/{folder}/{file}          an image of a run
     GET  /optim/api/taste | POST taste | taste_save; GET ratings   see `lib_optim.ui.taste_api`
     GET  /optim/api/settings | status | POST settings   see `lib_optim.ui.settings_api`
     POST /optim/api/try_space | try | try_stop | try_save | try_weights | parent; GET try   see `lib_optim.ui.try_api`
+    GET  /optim/api/report               see `lib_optim.ui.diagnostics`
     POST /optim/api/selftest, GET same   start it; its state and report
     GET  /optim/api/images, /optim/thumb/{run}/{file} | POST open_folder   see `lib_optim.ui.pictures_api`
     GET  /optim/image/{run}/{file}       an image of a run           GET  /optim/try_image/{file}
@@ -66,6 +67,7 @@ from lib_optim.ui.base_advice import base_advice
 from lib_optim.ui.calibrate import MOST_BYTES, CalibrateApi
 from lib_optim.ui.catalog import Catalog
 from lib_optim.ui.compare import compared
+from lib_optim.ui.diagnostics import DiagnosticsApi
 from lib_optim.ui.form import judges_from_form, plan_from_form
 from lib_optim.ui.form_shape import checked_form
 from lib_optim.ui.guide_view import guide_shown
@@ -132,6 +134,7 @@ class _Api:
         self._manager = manager
         self._catalog = Catalog(manager)
         self._selftest = SelftestJob(manager)
+        self._diagnostics = DiagnosticsApi(manager, self._selftest.state)
         self._insight = InsightApi(manager, self._plan)
         self._runs = RunsApi(manager)
         self._queue = QueueApi(manager, self._plan)
@@ -213,6 +216,7 @@ class _Api:
             ("GET", "/optim/api/status", lambda _: self._settings.status()),
             ("POST", "/optim/api/selftest", lambda _: self._selftest.start()),
             ("GET", "/optim/api/selftest", lambda _: self._selftest.state()),
+            ("GET", "/optim/api/report", self._diagnostics.report),
             ("GET", "/optim/api/images", self._pictures.images),
             ("POST", "/optim/api/open_folder", self._pictures.open_folder),
             ("GET", "/optim/thumb/{folder}/{file}", self._pictures.thumb),

@@ -66,7 +66,8 @@ def _record(options: argparse.Namespace, found: list[Any], began: float) -> dict
     return {
         "command": f"python -m tests.fuzz --inputs {options.inputs} --seed {options.seed}",
         "seed": options.seed,
-        "commit": _commit(),
+        "commit": _git("describe", "--always", "--dirty"),
+        "subject": _git("log", "-1", "--format=%s"),  # a commit may get another number when branches meet
         "seconds": round(time.time() - began),
         "machine": {"cpus": os.cpu_count(), "system": platform.system(), "python": platform.python_version(),
                     "cpu": platform.machine()},
@@ -78,11 +79,8 @@ def _record(options: argparse.Namespace, found: list[Any], began: float) -> dict
     }  # fmt: skip
 
 
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 if __name__ == "__main__":

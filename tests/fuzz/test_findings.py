@@ -24,7 +24,7 @@ from lib_optim.plan.start_tables import starts_of_table
 from lib_optim.plan.weight_records import weights_of_infotext
 from lib_optim.plan.wildcards import Wildcards
 from lib_optim.run.archive import import_run
-from lib_optim.run.folder import RunFolder, file_name, is_plain_name
+from lib_optim.run.folder import RunFolder, file_name, is_file, is_plain_name
 from lib_optim.run.rows import json_of
 from lib_optim.run.store import Store
 from tests.run.test_archive import filled, packed
@@ -35,6 +35,12 @@ _OURS = "trial,pass,state,value,origin,recipe,merge_s,generate_s,score_s,restore
 
 def _map(pattern: str) -> str:
     return f"id: x\narchitecture: sd1\nblocks:\n  - {{name: A, component: unet, keys: ['{pattern}']}}\n"
+
+
+def _plan(text: str, path: Path) -> None:
+    (path / "x").mkdir()
+    (path / "x" / "plan.json").write_text(text)
+    RunFolder.open(path, "x").read_plan()
 
 
 TEXTS: dict[str, tuple[Callable[[str, Path], Any], str, str]] = {
@@ -62,6 +68,7 @@ TEXTS: dict[str, tuple[Callable[[str, Path], Any], str, str]] = {
     "an endless pattern of a map": (lambda text, _: read_block_map(text), _map("(a+)+$"), "take for ever"),
     "an ambiguous pattern of a map": (lambda text, _: read_block_map(text), _map("(x|x)*y"), "take for ever"),
     "a huge repeat in a map": (lambda text, _: read_block_map(text), _map("a{99999999999}"), "broken pattern"),
+    "a deep plan": (_plan, "[" * 100_000, "The plan of x cannot be read"),
     "a deep column": (lambda text, _: json_of(text, "trial 1"), "[" * 100_000, "trial 1 cannot be read"),
 }  # fmt: skip
 
@@ -131,6 +138,22 @@ def test_a_database_whose_columns_are_no_text_is_damaged(tmp_path: Path) -> None
     store.close()
 
 
+def test_a_name_that_no_disk_can_hold_is_no_file() -> None:
+    assert not is_file(Path("x" * 70_000))
+    assert not is_file(Path("a\0b"))
+
+
+def test_a_pass_without_a_number_is_no_pass(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "run.db") as db:
+        db.execute("CREATE TABLE meta (key TEXT, value TEXT)")
+        db.execute("INSERT INTO meta VALUES ('schema', '1')")
+        db.execute("CREATE TABLE passes (id INTEGER, plan TEXT)")
+        db.execute("INSERT INTO passes VALUES (NULL, '{}'), (1, '{}')")
+    store = Store(tmp_path / "run.db")
+    assert store.passes() == [(1, "{}")]
+    store.close()
+
+
 def test_names_of_runs_are_names_everywhere() -> None:
     for name in ("2026-01-01-a run", "ä.b", "console", "x" * 200):
         assert is_plain_name(name), name
@@ -141,6 +164,7 @@ def test_names_of_runs_are_names_everywhere() -> None:
         assert is_plain_name(file_name(name)), name
 
 
+JSON = {"content-type": "application/json"}
 _HALF = '{"name": "\\ud800"}'
 FORMS: dict[str, tuple[dict[str, Any], str]] = {
     "vary is a text": ({"vary": "blocks"}, "'vary' of the form must be an object"),
@@ -182,6 +206,11 @@ def test_requests_that_no_page_sends_are_refused(client: TestClient) -> None:
         status, sentence = post("score", text)
         assert status == 400
         assert sentence.isprintable()
+    assert "half of a character" in post("score", _HALF)[1]
+    answer = client.post("/optim/api/recipe", content=b'{"path": "\xed\xa0\x80"}', headers=JSON)
+    assert answer.status_code == 400  # JSON's own reader lets these bytes pass
+    half = '{"plan": {"version": 2, "name": "\\ud800"}}'
+    assert post("start", half)[0] == 400
     big = json.dumps({"trial": 2**70, "image": 0, "value": 1, "request": "r"})
     assert post("score", big) == (400, f"'trial' must be a whole number from 0 to {2**53}.")
     assert post("command", '{"command": []}')[0] == 400
