@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from lib_optim.plan.records import ImageRecord, Trial
 from tests.browser.conftest import NewPage
 from tests.browser.shots import shot
 from tests.browser.test_tab import STATE, start
-from tests.ui.fake import FakeManager
+from tests.ui.fake import BLOCKS, FakeManager
 
 pytestmark = [pytest.mark.ui, pytest.mark.browser]
 
@@ -17,6 +20,13 @@ LOADED = (
     "[...document.querySelectorAll('#optim_trials_grid img')].filter((i) => i.getBoundingClientRect().top < 900)"
     ".every((i) => i.complete && i.naturalWidth)"
 )
+IN_VIEW_LOADED = """() => {
+  const grid = document.querySelector('#optim_trials_grid').getBoundingClientRect();
+  return [...document.querySelectorAll('#optim_trials_grid .optim-tile')].filter((tile) => {
+    const box = tile.getBoundingClientRect();
+    return box.bottom > grid.top && box.top < grid.bottom;
+  }).every((tile) => tile.querySelector('img'));
+}"""
 SHIFTS = """() => {
   window.shifts = [];
   new PerformanceObserver((list) => window.shifts.push(...list.getEntries().filter((e) => !e.hadRecentInput)
@@ -46,6 +56,21 @@ def by_value(fake: FakeManager, sign: int = -1) -> list[int]:
     """Numbers of all trials by score; what has none comes last."""
     trials = fake.view.trials()
     return [t.number for t in sorted(trials, key=lambda t: (t.value is None, sign * (t.value or 0.0), t.number))]
+
+
+def long_view(fake: FakeManager, count: int) -> None:
+    """Put many trials behind those that were run; they have the pictures of the first."""
+    images = fake.view.images([0])["0"]
+    for number in range(fake.view.trials()[-1].number + 1, count):
+        values = {f"{block}_alpha": (number * 7 % 101) / 101 for block in BLOCKS}
+        for image in images:
+            record = ImageRecord(
+                number, image["index"], image["payload"], image["seed"], f"images/{image['file']}", "", ""
+            )
+            fake.view.put_image(record)
+        fake.view.put_trial(
+            Trial(number, "complete", values, "sampler: tpe", "0" * 12, number * 3 % 997 / 100, "", {"merge": 0.1})
+        )
 
 
 def test_trials_are_sorted_filtered_and_opened(new_page: NewPage, address: str, fake: FakeManager) -> None:
@@ -138,6 +163,49 @@ def test_two_trials_side_by_side_and_what_differs(new_page: NewPage, address: st
     page.wait_for_function("document.querySelector('.optim-wipe-over').src.includes('-002-')")
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
+
+
+def test_a_thousand_trials_keep_still_while_new_ones_come(new_page: NewPage, address: str, fake: FakeManager) -> None:
+    page = new_page(address)
+    finished(page, fake, 5)
+    long_view(fake, 1000)
+    page.wait_for_function("document.querySelectorAll('#optim_plot [data-trial]').length === 1000")
+    show(page)
+    expect(page.locator(TILES)).to_have_count(1000)
+    page.wait_for_function(LOADED)
+    assert page.locator(f"{TILES} img").count() < 400  # only near what is in view
+    page.eval_on_selector("#optim_trials_grid", "g => { g.scrollTop = 5000; }")
+    page.wait_for_function(IN_VIEW_LOADED)
+    tile = page.evaluate(
+        "() => { const g = document.querySelector('#optim_trials_grid'), top = g.getBoundingClientRect().top;"
+        "const t = [...g.children].find((t) => t.getBoundingClientRect().top > top + 20);"
+        "t.querySelector('.optim-tile-open').focus({ preventScroll: true }); return t.dataset.trial; }"
+    )
+    place = (
+        f"(() => {{ const b = document.querySelector(\"{TILES}[data-trial='{tile}']\").getBoundingClientRect(); "
+        "return [b.x, b.y]; })()"
+    )
+    page.wait_for_timeout(600)
+    before: Any = page.evaluate(place)
+    page.evaluate(SHIFTS)
+    # Live: new trials, a new best, a new value of one in view.
+    revision = fake.view.revision
+    long_view(fake, 1004)
+    fake.view.put_trial(
+        Trial(1004, "complete", {f"{block}_alpha": 0.5 for block in BLOCKS}, "sampler: tpe", "1" * 12, 50.0, "", {"merge": 0.1})
+    )
+    fake.view.put_trial(
+        Trial(int(tile), "complete", {f"{block}_alpha": 0.5 for block in BLOCKS}, "sampler: tpe", "1" * 12, 4.25, "", {"merge": 0.1})
+    )
+    assert fake.view.revision > revision
+    expect(page.locator("#optim_trials_new")).to_have_text("Show 5 new")
+    expect(page.locator(f"{TILES}[data-trial='{tile}'] .optim-value")).to_have_text("4.25")
+    assert page.evaluate(place) == before
+    assert page.evaluate("document.activeElement.closest('.optim-tile').dataset.trial") == tile
+    assert sum(shift[0] for shift in page.evaluate("window.shifts")) < 0.01, page.evaluate("window.shifts")
+    page.click("#optim_trials_new")
+    expect(page.locator(TILES).first).to_have_attribute("data-trial", "1004")
+    expect(page.locator(TILES)).to_have_count(1005)
 
 
 def test_nothing_moves_while_a_run_goes_on(new_page: NewPage, address: str, fake: FakeManager) -> None:
