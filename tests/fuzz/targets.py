@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.bounds import parse_bound
-from lib_optim.plan.errors import PlanError
+from lib_optim.plan.errors import OptimError, PlanError
 from tests.fuzz.api import api_rows, ask, form_of
 from tests.fuzz.documents import BOUNDS, INFOTEXTS, METADATA, PROMPTS, RECIPES, mbw_table
 from tests.fuzz.grammar import GRAMMAR
+from tests.fuzz.harness import sentence_problem
 from tests.fuzz.lab import Lab
 from tests.fuzz.mutate import NASTY_TEXTS, NASTY_VALUES, spoilt_bytes, spoilt_json, spoilt_text
 from tests.fuzz.spoil import (
@@ -157,7 +158,7 @@ def _files(lab: Lab) -> Sequence[Target]:  # noqa: C901, PLR0915 - rows
     from lib_optim.plan.adapters import adapter_of
     from lib_optim.plan.architectures import architecture_of
     from lib_optim.plan.header import read_header
-    from lib_optim.plan.payload import load_payload
+    from lib_optim.plan.payload_file import load_payload
     from lib_optim.run.archive import import_run
     from lib_optim.run.folder import RunFolder
     from lib_optim.run.store import Store
@@ -179,7 +180,14 @@ def _files(lab: Lab) -> Sequence[Target]:  # noqa: C901, PLR0915 - rows
             raise AssertionError("a plan that is written does not read back")
 
     def payload(data: bytes) -> None:
-        load_payload(_file(scratch / "payload.json", data))
+        refused = []
+        for ending in ("json", "yaml", "toml"):  # what is none of them is put to all
+            try:
+                load_payload(_file(scratch / f"payload.{ending}", data))
+            except OptimError as error:
+                refused.append(error)
+        if refused:  # the worst sentence, if one is bad
+            raise max(refused, key=lambda error: len(sentence_problem(str(error))))
 
     def header(data: bytes) -> None:
         found = read_header(_file(scratch / "model.safetensors", data))

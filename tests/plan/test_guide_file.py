@@ -111,7 +111,7 @@ def test_what_is_written_is_read_back(guide: Guide) -> None:
         ("components: &a {unet: [all]}\nbounds: *a", ["Line 1", "anchors"]),
         ("components: !!python/object/apply:os.system [ls]", ["Line 1", "tag"]),
         ("? [a]\n: 1", ["Line 1", "one word"]),
-        ("- " * 5000, ["nested too deeply"]),
+        ("- " * 5000, ["nested more than 50 deep"]),
         ("#" * 1_000_001, ["longer than"]),
     ],
 )
