@@ -318,6 +318,32 @@ def test_what_all_models_agree_about_is_left_alone(checkpoints: Mapping[str, lis
     merger.close()
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.3, 0.7, 1.0])
+def test_a_sign_of_zero_does_not_hang_on_what_was_left_alone(
+    weight: float, checkpoints: Mapping[str, list[Path]], tmp_path: Path
+) -> None:
+    """A resume merges all, and a run that went on leaves alone what the models agree about: the bits are the same."""
+    tensors = load_file(str(checkpoints["sd1"][0]))
+    first, second, *_ = (key for key, tensor in tensors.items() if "input_blocks.4." in key and tensor.numel() > 8)
+    tensors[first].view(-1)[:2] = tensors[second].view(-1)[0] = -0.0
+    other = {key: tensor.clone() for key, tensor in tensors.items()}
+    other[first].view(-1)[0] = 0.0  # the second zero of the first tensor, and the second tensor, are equal in all bits
+    models = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for path, content in zip(models, (tensors, other), strict=True):
+        save_file(content, str(path))
+    merger = open_merger("weighted_sum", models, plan=guide("unet"))
+    values = dict.fromkeys(random_values(merger.space, 0), weight)
+    resumed, going_on = Placed(merger, torch.float16), Placed(merger, torch.float16)
+    going_on.originals = set(merger.keys)
+    for key, place in going_on.places.items():
+        place.copy_(tensors[key])
+    merger.write(values, resumed)
+    report = merger.write(values, going_on)
+    assert len(report.kept) > 0.9 * len(merger.keys)
+    assert going_on.digests() == resumed.digests()
+    merger.close()
+
+
 def test_a_model_on_another_device_gets_the_same_bits(checkpoints: Mapping[str, list[Path]]) -> None:
     """There is no second device here; the way that computes aside and then copies is taken all the same."""
     merger = open_merger("weighted_sum", checkpoints["sd1"][:2], plan=guide("unet"))
