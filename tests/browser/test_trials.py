@@ -192,10 +192,28 @@ def test_a_thousand_trials_keep_still_while_new_ones_come(new_page: NewPage, add
     revision = fake.view.revision
     long_view(fake, 1004)
     fake.view.put_trial(
-        Trial(1004, "complete", {f"{block}_alpha": 0.5 for block in BLOCKS}, "sampler: tpe", "1" * 12, 50.0, "", {"merge": 0.1})
+        Trial(
+            1004,
+            "complete",
+            {f"{block}_alpha": 0.5 for block in BLOCKS},
+            "sampler: tpe",
+            "1" * 12,
+            50.0,
+            "",
+            {"merge": 0.1},
+        )
     )
     fake.view.put_trial(
-        Trial(int(tile), "complete", {f"{block}_alpha": 0.5 for block in BLOCKS}, "sampler: tpe", "1" * 12, 4.25, "", {"merge": 0.1})
+        Trial(
+            int(tile),
+            "complete",
+            {f"{block}_alpha": 0.5 for block in BLOCKS},
+            "sampler: tpe",
+            "1" * 12,
+            4.25,
+            "",
+            {"merge": 0.1},
+        )
     )
     assert fake.view.revision > revision
     expect(page.locator("#optim_trials_new")).to_have_text("Show 5 new")
