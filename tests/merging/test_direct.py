@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lib_optim.hosts.digest import tensor_digest
+from lib_optim.merging.bits import same_bits
 from lib_optim.merging.chunks import Scratch, assemble, bound_of, lerp_is_exact
 from lib_optim.merging.constants import Constants
 from lib_optim.merging.expression import Linear, ModelLeaf
@@ -118,6 +119,12 @@ def test_the_ends_take_sd_mecha_s_short_cuts() -> None:
     assert other.leaves == (B,)
 
 
+def test_half_lerp_must_give_the_sign_of_zero_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = torch.lerp
+    monkeypatch.setattr(torch, "lerp", lambda a, b, w: real(a, b, w) + (0.0 if a.dtype == torch.float16 else -0.0))
+    assert not lerp_is_exact(torch.float16, torch.device("cpu"))
+
+
 def test_half_lerp_is_tried_before_it_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     assert lerp_is_exact(torch.float16, cpu)
@@ -146,7 +153,7 @@ def test_in_place_equals_the_stream(method: str, dtype: torch.dtype, checkpoints
         report = merger.write(values, sink)
         assert set(report.written) == set(merger.keys)
         for key, tensor in merger.tensors(values):
-            assert torch.equal(sink.places[key], tensor.to(dtype)), key
+            assert same_bits(sink.places[key], tensor.to(dtype)), key
     merger.close()
 
 
