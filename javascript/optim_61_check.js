@@ -4,6 +4,9 @@
   const optim = window.optimTab;
   const { el } = optim;
 
+  // What a checked plan will take, going by an earlier run here.
+  optim.expectedTime = (time) => `about ${optim.duration(time.seconds)}${time.by_hand ? ', and your own time to judge' : ''}, going by the run ${time.folder}`;
+
   optim.showCheck = (result) => {
     const rows = (list, cell) => list.map((row) => el('tr', {}, el('td', { text: row.name }), el('td', { class: 'optim-code', text: cell(row) }), el('td', { class: 'optim-note', text: row.blocks.join(' ') })));
     const table = (head, body) => el('table', { class: 'optim-table' }, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { text })))), el('tbody', {}, ...body));
@@ -19,6 +22,7 @@
       ['Parameters to search', `${result.parameters.length}`],
       ...(result.start ? [['First trial', result.start]] : []),
       ['Images', `${images} per trial, ${images * result.trials} in ${optim.plural(result.trials, 'trial')}${result.verify_images ? ` and ${result.verify_images} to verify the best ${result.finalists}` : ''} (about ${optim.bytes(result.image_bytes)} on disk)`],
+      ...(result.time ? [['Time', optim.expectedTime(result.time)]] : []),
       ['Merged per trial', `${optim.bytes(result.merged_bytes)} of weights, written in place; up to as much RAM again holds your originals`],
       ['Stays as in model A', result.kept_blocks.join(' ') || 'nothing'],
     ];

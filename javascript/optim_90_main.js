@@ -115,7 +115,7 @@
         const more = later.map((row, i) => ` + ${row.trials} × ${row.images_per_trial} (pass ${i + 2})`).join('');
         const again = result.verify_images ? ` + ${result.verify_images} to verify` : '';
         const split = result.design && result.trials > result.design ? ` (${result.design} + ${result.trials - result.design})` : '';
-        form.setPlanLine(`${optim.plural(result.trials, 'trial')}${split} × ${optim.plural(images, 'image')}${more}${again} = ${optim.plural(result.trials * images + later.reduce((sum, row) => sum + row.trials * row.images_per_trial, 0) + result.verify_images, 'image')}`, false, optim.plural(result.parameters.length, 'parameter'));
+        form.setPlanLine(`${optim.plural(result.trials, 'trial')}${split} × ${optim.plural(images, 'image')}${more}${again} = ${optim.plural(result.trials * images + later.reduce((sum, row) => sum + row.trials * row.images_per_trial, 0) + result.verify_images, 'image')}${result.time ? ` · about ${optim.duration(result.time.seconds)}` : ''}`, false, optim.plural(result.parameters.length, 'parameter'));
       }, 400);
     };
 

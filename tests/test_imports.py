@@ -71,6 +71,7 @@ HEAVY_MODULES |= {
         "hyperopt_sampler",
         "optim_sampler",
         "optuna_samplers",
+        "projected",
         "recorded_sampler",
         "sequence_samplers",
     )

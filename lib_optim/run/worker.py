@@ -20,6 +20,7 @@ from lib_optim.run.disk import DiskGuard
 from lib_optim.run.guarding import guarded
 from lib_optim.run.marks import ALL_LEFT_OUT
 from lib_optim.run.outcome import Outcome
+from lib_optim.run.pace import measured_pace, note_pace
 from lib_optim.run.report import write_report
 from lib_optim.run.saving import save_trial
 from lib_optim.run.trial import TrialBroken, TrialRunner, TrialSkipped
@@ -417,10 +418,17 @@ class RunWorker:
 
     # --- the end ----------------------------------------------------------------------------------------
 
+    def _note_pace(self) -> None:
+        pace = measured_pace(self.folder.name, self.context.store, self.context.passes)
+        if pace is not None:
+            note_pace(self.context.host, self.context.resolved.architecture.id, pace)
+
     def _finish(self, why: str) -> str:
         """Write the report and save the winner; return the last sentence: why the run ended, and what came of it."""
         with self._logged("writing the report"):
             write_report(self.folder)
+        with self._logged("noting how long it took"):
+            self._note_pace()
         best = self.view.best
         if best is None:
             return f"{why} No trial was scored, so there is no winner."

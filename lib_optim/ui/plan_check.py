@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lib_optim.plan.bounds import Bound
+from lib_optim.plan.scorers import MANUAL
 from lib_optim.plan.starts import first_point
+from lib_optim.run.pace import known_pace
 
 if TYPE_CHECKING:
+    from lib_optim.hosts.base import Host
     from lib_optim.run.check import PlanCheck, Resolved
 
-__all__ = ["check_json"]
+__all__ = ["check_json", "time_json"]
 
 
 def check_json(check: PlanCheck) -> dict[str, Any]:
@@ -52,6 +55,17 @@ def check_json(check: PlanCheck) -> dict[str, Any]:
             [b.name for b in resolved.blocks.blocks if b.name not in resolved.space.merged_blocks] if resolved else []
         ),
     }
+
+
+def time_json(check: PlanCheck, host: Host) -> dict[str, Any] | None:
+    """Return how long `check`'s plan will take: ``seconds``, ``folder`` (the run that this goes by) and ``by_hand``
+    (whether a person's time comes on top); None where no run has shown it yet."""
+    resolved = check.resolved
+    pace = known_pace(host, resolved.architecture.id) if resolved else None
+    if resolved is None or pace is None or not resolved.jobs:
+        return None
+    by_hand = any(spec.id == MANUAL for spec in resolved.plan.scorers)
+    return {"seconds": pace.seconds(check.counts, resolved.jobs), "folder": pace.folder, "by_hand": by_hand}
 
 
 def _kind(bound: Bound) -> str:

@@ -76,7 +76,7 @@ from lib_optim.ui.insight import InsightApi
 from lib_optim.ui.payload_api import PayloadApi
 from lib_optim.ui.picture_api import trial_of_picture
 from lib_optim.ui.pictures_api import PicturesApi, asked_trials
-from lib_optim.ui.plan_check import check_json
+from lib_optim.ui.plan_check import check_json, time_json
 from lib_optim.ui.preset_api import PresetApi
 from lib_optim.ui.queue_api import QueueApi
 from lib_optim.ui.recipes import known_recipes, recipe_json
@@ -262,11 +262,12 @@ class _Api:
         """A plan with problems is an answer here, not an error."""
         try:
             plan = self._plan(call)
-            return {**check_json(self._manager.check(plan)), "base": base_advice(plan)}
+            found = self._manager.check(plan)
+            return {**check_json(found), "base": base_advice(plan), "time": time_json(found, self._manager.host)}
         except PlanError as error:
             from lib_optim.run.check import PlanCheck
 
-            return {**check_json(PlanCheck(error.problems)), "base": None}
+            return {**check_json(PlanCheck(error.problems)), "base": None, "time": None}
 
     def _start(self, call: Call) -> dict[str, Any]:
         return {"folder": self._manager.start(self._plan(call))}

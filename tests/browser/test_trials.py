@@ -15,6 +15,7 @@ from tests.ui.fake import BLOCKS, FakeManager
 
 pytestmark = [pytest.mark.ui, pytest.mark.browser]
 
+HALF = {f"{block}_alpha": 0.5 for block in BLOCKS}
 TILES = "#optim_trials_grid .optim-tile"
 LOADED = (
     "[...document.querySelectorAll('#optim_trials_grid img')].filter((i) => i.getBoundingClientRect().top < 900)"
@@ -195,7 +196,7 @@ def test_a_thousand_trials_keep_still_while_new_ones_come(new_page: NewPage, add
         Trial(
             1004,
             "complete",
-            {f"{block}_alpha": 0.5 for block in BLOCKS},
+            HALF,
             "sampler: tpe",
             "1" * 12,
             50.0,
@@ -207,7 +208,7 @@ def test_a_thousand_trials_keep_still_while_new_ones_come(new_page: NewPage, add
         Trial(
             int(tile),
             "complete",
-            {f"{block}_alpha": 0.5 for block in BLOCKS},
+            HALF,
             "sampler: tpe",
             "1" * 12,
             4.25,
