@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 from safetensors.torch import load_file
 
 from lib_optim.hosts.base import Checkpoint
+from lib_optim.hosts.originals import same_bits
 from lib_optim.hosts.standalone import StandaloneHost
 from lib_optim.plan.combining import Combining
 from lib_optim.plan.guide import ComponentGuide, Group, Guide, Strategy
@@ -150,7 +150,7 @@ class Rig:
             with session.live_weights() as live:
                 keys = live.keys()
                 assert len(keys) > 600
-                same = all(torch.equal(live.read(key), file[key].to(live.dtype_of(key))) for key in keys)
+                same = all(same_bits(live.read(key), file[key].to(live.dtype_of(key))) for key in keys)
             session.close()
         return same
 

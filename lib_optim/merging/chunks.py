@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from lib_optim.merging.bits import same_bits
 from lib_optim.merging.expression import Constant, Expression, Linear, ModelLeaf
 from lib_optim.plan.bounds import Value
 
@@ -266,7 +267,7 @@ _ROUNDING = 2**-20  # fp32 rounds each step by at most 2**-24 of what goes into 
 
 
 def lerp_is_exact(dtype: torch.dtype, device: torch.device) -> bool:
-    """Tell whether this torch computes a lerp of `dtype` tensors as fp32 does, rounded once. Tried, not assumed.
+    """Tell whether this torch computes a lerp of `dtype` tensors as fp32 does, rounded once: tried, bit for bit.
 
     It does on the CPU in torch 2.13 for fp16 and bf16; releases before, and other devices, decide for themselves.
     """
@@ -275,10 +276,11 @@ def lerp_is_exact(dtype: torch.dtype, device: torch.device) -> bool:
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(1 << 15, generator=generator).to(device=device, dtype=dtype) for _ in range(2))
     a[::7] *= 1e-3
+    a[::11], b[::22], b[11::22] = -0.0, -0.0, 0.0
     for weight in (0.1, 0.25, 0.37, 0.5, 0.625, 0.9, -0.3, 1.4):
         exact = torch.lerp(a.float(), b.float(), torch.tensor(weight, device=device)).to(dtype)
         try:
-            if not torch.equal(torch.lerp(a, b, weight), exact):
+            if not same_bits(torch.lerp(a, b, weight), exact):
                 return False
         except RuntimeError:
             return False

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lib_optim.merging.adjusting import adjusted_steps, plain_parameters
+from lib_optim.merging.bits import has_negative_zero, same_bits
 from lib_optim.merging.constants import Constants, free_memory
 from lib_optim.merging.direct import Direct, Piece, Tensors, searched_by_block
 from lib_optim.merging.executor import CompiledRecipe, Program, compile_recipe
@@ -209,9 +210,7 @@ class Engine:
             raise self._failed(key, _words(error)) from error
 
     def equal(self, key: str) -> bool:
-        """Whether all models hold the same tensor, and the method gives it back as the base's file has it."""
-        import torch
-
+        """Whether all models hold the same tensor, and the method gives it back with the bits of the base's file."""
         if key not in self._equals:
             searched = self._searched.get(self._blocks[key], frozenset())
             first, *others = (source.view(key) for source in self._sources)
@@ -219,8 +218,9 @@ class Engine:
                 self._direct is not None
                 and key not in self._adjusted
                 and self._direct.keeps_equals(searched)
-                and all(other.dtype == first.dtype and torch.equal(other, first) for other in others)
-                and torch.equal(first.to(torch_dtype(self._precision)).to(first.dtype), first)
+                and all(same_bits(other, first) for other in others)
+                and same_bits(first.to(torch_dtype(self._precision)).to(first.dtype), first)
+                and not has_negative_zero(first)  # −0 + 0·(b − a) is 0, or −0 again: that depends on the weight
             )
         return self._equals[key]
 

@@ -90,7 +90,7 @@ def leaves_of(expression: Expression) -> Iterator[ModelLeaf | Constant]:
 
 
 def keeps_equals(expression: Expression) -> bool:
-    """Tell whether models that all hold the same tensor give that tensor, bit for bit and whatever the weights are."""
+    """Tell whether models that all hold the same tensor give it, whatever the weights are; bit for bit but for -0.0."""
     return _of_equals(expression) == "same"
 
 

@@ -302,6 +302,10 @@ class History:
             self._end(self._objectives.valued(ended))
             return True
 
+    def is_complete(self, number: int) -> bool:
+        """Whether a trial is recorded with its value."""
+        return self._trials[number].state == "complete"
+
     def end(self, number: int, state: TrialState, reason: str) -> Trial:
         """Record the end of a trial without a value."""
         with self.guard:

@@ -249,7 +249,9 @@ class RunWorker:
                 self._count_failure(f"{broken} Guards can be put off where the judges are chosen.")
         except (StopRun, StoreError):
             raise
-        except Exception as error:  # noqa: BLE001 - hosts, scorers and methods are others' code, and raise anything
+        except Exception as error:
+            if self.history.is_complete(trial.number):
+                raise  # its value stands: what broke is ours, and came after it
             self._count_failure(self._failed(trial.number, error))
         finally:
             self.history.at_work = None

@@ -18,7 +18,7 @@ from lib_optim.hosts.standalone import StandaloneHost, pipeline
 from lib_optim.merging import engine
 from lib_optim.merging.mapped_file import MappedFile
 from lib_optim.merging.merger import Merger
-from lib_optim.run import report, store
+from lib_optim.run import report, saving, store
 from lib_optim.scoring.technical import TechnicalScorer
 from lib_optim.search.study import Search
 from tests.faults.rows import Row
@@ -39,7 +39,7 @@ _PLACES: dict[str, tuple[Any, str, int]] = {
     "score": (TechnicalScorer, "score", 1),
     "tell": (Search, "add", 1),
     "report": (report, "report_html", 1),
-    "save": (Merger, "tensors", 1),
+    "save": (saving, "save_checkpoint", 1),
 }
 _SAVED = {"report": "report.html.part", "save": ".safetensors.part"}
 
@@ -191,7 +191,8 @@ def _to_file(row: Row, patch: pytest.MonkeyPatch, made: Injected, rig: Rig) -> N
             kept.rename(model)
         os.utime(model, ns=(stamp, stamp))
 
-    owner, name = {"merge": (Merger, "write"), "save": (Merger, "tensors"), "report": (report, "report_html")}[row.step]
+    places = {"merge": (Merger, "write"), "save": (saving, "save_checkpoint"), "report": (report, "report_html")}
+    owner, name = places[row.step]
     original = getattr(owner, name)
 
     def struck(*arguments: Any, **keywords: Any) -> Any:

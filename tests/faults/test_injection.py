@@ -61,7 +61,7 @@ def test_a_fault_costs_what_its_row_says(shared: Rig, row: Row, monkeypatch: pyt
         return
     _as_documented(rig, row, snapshot)
     _clean(rig)
-    if row.outcome == "ends" or row.step == "save":
+    if row.outcome in ("ends", "ends after") or row.step == "save":
         rig.manager.resume(run)
         snapshot = rig.end(errors=None)
         assert rig.states().count("complete") == 1
@@ -82,7 +82,8 @@ def _paused(rig: Rig, row: Row, snapshot: dict) -> None:  # type: ignore[type-ar
 
 def _as_documented(rig: Rig, row: Row, snapshot: dict) -> None:  # type: ignore[type-arg]
     states, errors = rig.states(), snapshot["errors"]
-    assert snapshot["state"] == ("failed" if row.outcome == "ends" else "finished"), snapshot["sentence"]
+    ends = row.outcome in ("ends", "ends after")
+    assert snapshot["state"] == ("failed" if ends else "finished"), snapshot["sentence"]
     assert states.count("complete") == (0 if row.outcome == "ends" else 1), states
     assert states.count("failed") == (row.outcome == "trial"), (states, errors)
     assert len(errors) == (row.outcome != "unharmed"), errors

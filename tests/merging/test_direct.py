@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lib_optim.hosts.digest import tensor_digest
+from lib_optim.merging.bits import same_bits
 from lib_optim.merging.chunks import Scratch, assemble, bound_of, lerp_is_exact
 from lib_optim.merging.constants import Constants
 from lib_optim.merging.expression import Linear, ModelLeaf
@@ -118,6 +119,12 @@ def test_the_ends_take_sd_mecha_s_short_cuts() -> None:
     assert other.leaves == (B,)
 
 
+def test_half_lerp_must_give_the_sign_of_zero_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = torch.lerp
+    monkeypatch.setattr(torch, "lerp", lambda a, b, w: real(a, b, w) + (0.0 if a.dtype == torch.float16 else -0.0))
+    assert not lerp_is_exact(torch.float16, torch.device("cpu"))
+
+
 def test_half_lerp_is_tried_before_it_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     assert lerp_is_exact(torch.float16, cpu)
@@ -146,7 +153,7 @@ def test_in_place_equals_the_stream(method: str, dtype: torch.dtype, checkpoints
         report = merger.write(values, sink)
         assert set(report.written) == set(merger.keys)
         for key, tensor in merger.tensors(values):
-            assert torch.equal(sink.places[key], tensor.to(dtype)), key
+            assert same_bits(sink.places[key], tensor.to(dtype)), key
     merger.close()
 
 
@@ -315,6 +322,32 @@ def test_what_all_models_agree_about_is_left_alone(checkpoints: Mapping[str, lis
     assert report.written
     assert all("input_blocks.4." in key for key in report.written)
     assert again.digests() == full
+    merger.close()
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 0.7, 1.0])
+def test_a_sign_of_zero_does_not_hang_on_what_was_left_alone(
+    weight: float, checkpoints: Mapping[str, list[Path]], tmp_path: Path
+) -> None:
+    """A resume merges all, and a run that went on leaves alone what the models agree about: the bits are the same."""
+    tensors = load_file(str(checkpoints["sd1"][0]))
+    first, second, *_ = (key for key, tensor in tensors.items() if "input_blocks.4." in key and tensor.numel() > 8)
+    tensors[first].view(-1)[:2] = tensors[second].view(-1)[0] = -0.0
+    other = {key: tensor.clone() for key, tensor in tensors.items()}
+    other[first].view(-1)[0] = 0.0  # the second zero of the first tensor, and the second tensor, are equal in all bits
+    models = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for path, content in zip(models, (tensors, other), strict=True):
+        save_file(content, str(path))
+    merger = open_merger("weighted_sum", models, plan=guide("unet"))
+    values = dict.fromkeys(random_values(merger.space, 0), weight)
+    resumed, going_on = Placed(merger, torch.float16), Placed(merger, torch.float16)
+    going_on.originals = set(merger.keys)
+    for key, place in going_on.places.items():
+        place.copy_(tensors[key])
+    merger.write(values, resumed)
+    report = merger.write(values, going_on)
+    assert len(report.kept) > 0.9 * len(merger.keys)
+    assert going_on.digests() == resumed.digests()
     merger.close()
 
 
