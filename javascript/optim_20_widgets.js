@@ -2,7 +2,7 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
 
   // options: [{value, label, note, bad}]. The box shows the chosen label; typing filters; only listed values count.
   optim.combo = ({ id, label, placeholder, optional, onChange }) => {
@@ -58,7 +58,7 @@
             },
           },
         }, el('span', { class: 'optim-combo-label', text: option.label }), option.note ? el('span', { class: 'optim-note', text: option.note }) : null));
-      list.replaceChildren(...(rows.length ? rows : [el('div', { class: 'optim-combo-none', text: 'Nothing fits' })]));
+      list.replaceChildren(...(rows.length ? rows : [el('div', { class: 'optim-combo-none', text: tr('Nothing fits') })]));
       list.hidden = false;
       input.setAttribute('aria-expanded', 'true');
       mark(rows.length ? Math.max(0, shown.findIndex((o) => o.value === value)) : -1);
@@ -135,7 +135,7 @@
 
   // Built anew at each opening; the browser keeps focus inside, closes on Escape and gives focus back.
   optim.dialog = (title, ...children) => {
-    const close = optim.button(null, 'Close', () => box.close(), 'small');
+    const close = optim.button(null, tr('Close'), () => box.close(), 'small');
     const box = el('dialog', { class: 'optim-dialog', 'aria-label': title },
       el('div', { class: 'optim-dialog-head' }, el('span', { class: 'optim-title', text: title }), close), ...children);
     box.addEventListener('close', () => box.remove());

@@ -2,19 +2,19 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
   const LETTERS = [...'ABCDEFGH'];
   const ALWAYS = 3;
 
   optim.parts.models = (plan) => {
     const badge = el('span', { class: 'optim-badge', id: 'optim_architecture' });
-    const reload = optim.button('optim_refresh_models', 'Refresh', () => plan.reload(), 'small', 'Look at the model folders again');
+    const reload = optim.button('optim_refresh_models', tr('Refresh'), () => plan.reload(), 'small', tr('Look at the model folders again'));
     const models = LETTERS.map((letter, i) =>
       optim.combo({
         id: `optim_model_${letter.toLowerCase()}`,
-        label: `Model ${letter}`,
-        placeholder: i < 2 ? 'Choose a checkpoint' : 'None',
-        optional: i < 2 ? '' : 'None',
+        label: tr('Model {letter}', { letter }),
+        placeholder: i < 2 ? tr('Choose a checkpoint') : tr('None'),
+        optional: i < 2 ? '' : tr('None'),
         onChange: (value) => {
           while (plan.form.models.length <= i) plan.form.models.push('');
           plan.form.models[i] = value;
@@ -28,11 +28,11 @@
     const lines = LETTERS.map((letter, i) =>
       el('div', { class: 'optim-model-row' }, el('span', { class: 'optim-letter', text: letter }), models[i].node));
     let shown = ALWAYS;
-    const add = optim.button('optim_add_model', 'Add model', () => {
+    const add = optim.button('optim_add_model', tr('Add model'), () => {
       shown += 1;
       draw();
       models[shown - 1].input.focus();
-    }, 'small', 'Average, TIES, DARE and others take any number of models');
+    }, 'small', tr('Average, TIES, DARE and others take any number of models'));
     const modelNote = el('div', { class: 'optim-help optim-warning', hidden: true });
     // Which model looks like the base of the others; offered by the plan check, taken by a click.
     const advice = el('span', {});
@@ -46,7 +46,7 @@
     }, 'small');
     const baseNote = el('div', { class: 'optim-help optim-base-note', id: 'optim_base_note', hidden: true }, advice, ' ', take);
     const section = optim.section(
-      { id: 'optim_models', title: 'Models', extra: el('span', { class: 'optim-head-right' }, badge, reload) },
+      { id: 'optim_models', title: tr('Models'), extra: el('span', { class: 'optim-head-right' }, badge, reload) },
       ...lines, el('div', { class: 'optim-row' }, add), baseNote, modelNote);
 
     const changed = (i) => {
@@ -88,11 +88,11 @@
       badge.hidden = !kinds.length;
       optim.setClass(badge, 'optim-badge-bad', kinds.length > 1 || bad || wrong);
       const whole = plan.setup.models.filter((row) => row.whole || (!row.usable && !row.lora)).length;
-      const few = whole === 0 ? `There is no checkpoint yet: put .safetensors files into ${plan.setup.folders.models} and click Refresh.`
-        : plan.setup.models.length === 1 ? `A merge needs two checkpoints, and there is one: put another into ${plan.setup.folders.models} and click Refresh.` : '';
+      const few = whole === 0 ? tr('There is no checkpoint yet: put .safetensors files into {folder} and click Refresh.', { folder: plan.setup.folders.models })
+        : plan.setup.models.length === 1 ? tr('A merge needs two checkpoints, and there is one: put another into {folder} and click Refresh.', { folder: plan.setup.folders.models }) : '';
       const note = bad ? `${bad.title}: ${bad.problem}`
-        : kinds.length > 1 ? 'Only models of one architecture can be merged with each other.'
-          : wrong ? 'A LoRA goes with the architecture that it was made for.' : few;
+        : kinds.length > 1 ? tr('Only models of one architecture can be merged with each other.')
+          : wrong ? tr('A LoRA goes with the architecture that it was made for.') : few;
       optim.setText(modelNote, note);
       optim.show(modelNote, note);
     };

@@ -2,13 +2,13 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
 
   optim.parts.method = (plan) => {
     const method = optim.combo({
       id: 'optim_method',
-      label: 'Merge method',
-      placeholder: 'Loading the methods …',
+      label: tr('Merge method'),
+      placeholder: tr('Loading the methods …'),
       onChange: (value) => {
         plan.form.method = value;
         plan.form.methods = value === 'recipe' || value === 'layer_adjust' ? [] : others().filter((id) => id !== value);
@@ -20,10 +20,10 @@
     });
     const formula = el('div', { class: 'optim-formula', id: 'optim_formula' });
     const parameters = el('div', { class: 'optim-parameters', id: 'optim_parameters' });
-    const adjust = optim.check('optim_adjust', 'Adjust contrast, colour and detail too', (on) => {
+    const adjust = optim.check('optim_adjust', tr('Adjust contrast, colour and detail too'), (on) => {
       plan.form.adjust = on;
       plan.changed('adjust');
-    }, 'Eight numbers on top of the merge, each one for the whole model. They change six small tensors.');
+    }, tr('Eight numbers on top of the merge, each one for the whole model. They change six small tensors.'));
     const adjustments = el('div', { class: 'optim-parameters', id: 'optim_adjustments' });
     const recipe = optim.recipeBox(plan, (parameter) => parameterLine(parameter));
     const own = optim.ownMethods(plan);
@@ -32,7 +32,7 @@
       drawnParameters = '';
       plan.changed('methods');
     });
-    const section = optim.section({ id: 'optim_method_card', title: 'Method' }, method.node, choice.node, recipe.node, formula, parameters, adjust.node, adjustments, own.node);
+    const section = optim.section({ id: 'optim_method_card', title: tr('Method') }, method.node, choice.node, recipe.node, formula, parameters, adjust.node, adjustments, own.node);
 
     const rowCalled = (id) => plan.methods && plan.methods.find((row) => row.id === id);
     const isRecipe = () => plan.form.method === 'recipe';
@@ -67,7 +67,7 @@
       plan.form.parameters[parameter.name] = state;
       const text = el('input', {
         type: 'text', class: 'optim-input', id: `optim_parameter_${parameter.name}`, value: state.text, spellcheck: 'false',
-        'aria-label': `Range or value of ${parameter.name}`,
+        'aria-label': tr('Range or value of {name}', { name: parameter.name }),
         on: {
           input: () => {
             state.text = text.value;
@@ -76,13 +76,13 @@
         },
       });
       const hint = () => {
-        const standard = parameter.shown || (parameter.default === null ? 'needs a value' : `${parameter.default}`);
+        const standard = parameter.shown || (parameter.default === null ? tr('needs a value') : `${parameter.default}`);
         text.placeholder = state.vary ? parameter.range : standard;
-        text.title = state.vary ? 'The range to search: 0..1, 0..1 step 0.05, {a, b}' : 'The value to use everywhere';
-        optim.setText(word, state.vary ? 'search in' : 'fixed at');
+        text.title = state.vary ? tr('The range to search: 0..1, 0..1 step 0.05, {a, b}') : tr('The value to use everywhere');
+        optim.setText(word, state.vary ? tr('search in') : tr('fixed at'));
       };
       const word = el('span', { class: 'optim-note' });
-      const help = 'Ticked: the search varies it. Not ticked: one fixed value.';
+      const help = tr('Ticked: the search varies it. Not ticked: one fixed value.');
       const box = optim.check(`optim_vary_${parameter.name}`, parameter.label || parameter.name, (on) => {
         state.vary = on;
         state.text = text.value = '';
@@ -105,7 +105,7 @@
       recipe.drawTree();
       const own = row && !isRecipe() ? row.parameters : [];
       const none = row && !isRecipe() && !own.length;
-      parameters.replaceChildren(...(none ? [el('div', { class: 'optim-help', text: 'This method has no parameter to vary.' })] : own.map(parameterLine)));
+      parameters.replaceChildren(...(none ? [el('div', { class: 'optim-help', text: tr('This method has no parameter to vary.') })] : own.map(parameterLine)));
       const given = isRecipe() && row ? row.parameters.filter((parameter) => parameter.blocks.length) : [];
       const extra = given.length ? given : plan.form.adjust && adjusts ? adjusts.parameters : [];
       adjust.node.hidden = Boolean(given.length) || plan.form.method === 'layer_adjust'; // it is there already
@@ -124,8 +124,8 @@
           const fitting = plan.methods.filter((row) => takes(row, count()));
           const alone = plan.methods.filter((row) => single(row) && !fitting.includes(row));
           const rows = [...fitting, ...alone].map((row) => ({ value: row.id, label: row.title, note: row.formula }));
-          method.setOptions([...rows, { value: 'recipe', label: 'From a recipe …', note: 'Optimise the numbers of any .mecha recipe' }]);
-          method.input.placeholder = 'Choose a method';
+          method.setOptions([...rows, { value: 'recipe', label: tr('From a recipe …'), note: tr('Optimise the numbers of any .mecha recipe') }]);
+          method.input.placeholder = tr('Choose a method');
         }
         method.set(plan.methods ? plan.form.method : '');
         choice.draw(plan.methods ? plan.methods.filter((row) => takes(row, count()) && !single(row) && row.id !== plan.form.method && !others().includes(row.id)) : []);

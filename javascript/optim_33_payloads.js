@@ -2,12 +2,12 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
 
   optim.parts.payloads = (plan) => {
     const payloads = el('div', { class: 'optim-list', id: 'optim_payloads' });
     const payloadNote = el('div', { class: 'optim-help' });
-    const section = optim.section({ id: 'optim_payloads_card', title: 'Payloads', open: false }, payloads, payloadNote);
+    const section = optim.section({ id: 'optim_payloads_card', title: tr('Payloads'), open: false }, payloads, payloadNote);
     const noted = (problem) => payloadNote.append(el('div', { class: 'optim-error', text: problem.message }));
     // The user's own order; what is new comes last.
     const ordered = () => {
@@ -29,7 +29,7 @@
       drawPayloads();
     };
     const handle = (row) => el('span', {
-      role: 'button', tabindex: 0, class: 'optim-payload-handle', draggable: 'true', 'aria-label': `Move ${row.name}: up and down keys`, title: 'Move: drag, or up and down keys', text: '⠿',
+      role: 'button', tabindex: 0, class: 'optim-payload-handle', draggable: 'true', 'aria-label': tr('Move {name}: up and down keys', { name: row.name }), title: tr('Move: drag, or up and down keys'), text: '⠿',
       on: {
         keydown: (event) => {
           if (event.key !== 'ArrowUp' && event.key !== 'ArrowDown') return;
@@ -50,8 +50,8 @@
     const weigh = (row) => {
       const stuck = row.unable.length > 0;
       const input = el('input', {
-        class: 'optim-input optim-payload-weight', type: 'number', min: 0, step: 'any', value: row.weight, disabled: stuck, 'aria-label': `Weight of ${row.name}`,
-        title: stuck ? `This program has no ${row.unable.join(', ')}; edit the payload instead` : 'Weight in the score; 0: made and shown, not scored', on: {
+        class: 'optim-input optim-payload-weight', type: 'number', min: 0, step: 'any', value: row.weight, disabled: stuck, 'aria-label': tr('Weight of {name}', { name: row.name }),
+        title: stuck ? tr('This program has no {fields}; edit the payload instead', { fields: row.unable.join(', ') }) : tr('Weight in the score; 0: made and shown, not scored'), on: {
           change: async () => {
             try {
               await optim.post('payload', { payload: { ...row.payload, score_weight: Number(input.value) }, instead_of: row.own ? row.name : '' });
@@ -76,7 +76,7 @@
             },
           },
         });
-        const facts = `${optim.plural(row.images, 'image')} · ${row.size} · ${optim.plural(row.steps, 'step')}`;
+        const facts = `${optim.count(row.images, '{n} image', '{n} images')} · ${row.size} · ${optim.count(row.steps, '{n} step', '{n} steps')}`;
         return el('div', { class: 'optim-payload', 'data-payload': row.name, on: {
           dragover: (event) => {
             if ([...event.dataTransfer.types].includes('application/x-optim-payload')) event.preventDefault();
@@ -90,12 +90,12 @@
         } }, handle(row), el('label', { class: 'optim-choice' }, box,
           el('span', { class: 'optim-choice-text' },
             el('span', { class: 'optim-choice-name' }, el('b', { text: row.name }), el('span', { class: 'optim-note', text: facts })),
-            el('span', { class: 'optim-prompt', text: row.prompt || '(no prompt)', title: row.prompt }))), weigh(row), optim.payloadButton(plan, row, written));
+            el('span', { class: 'optim-prompt', text: row.prompt || tr('(no prompt)'), title: row.prompt }))), weigh(row), optim.payloadButton(plan, row, written));
       }));
       const problems = plan.setup.payload_problems.map((sentence) => el('div', { class: 'optim-warning', text: sentence }));
       const where = plan.setup.folders.payloads[plan.setup.folders.payloads.length - 1];
       payloadNote.replaceChildren(...problems, optim.newPayloads(plan, written, noted),
-        el('div', { text: `Your own lie in ${where}; put .json, .yaml or .toml files there and click Refresh above.` }));
+        el('div', { text: tr('Your own lie in {folder}; put .json, .yaml or .toml files there and click Refresh above.', { folder: where }) }));
     };
     // A payload was written (name) or taken away (empty), in place of `old` if that is one: a new one is chosen at once.
     const written = async (name, old) => {
@@ -124,7 +124,7 @@
       draw: () => {
         const chosen = plan.setup.payloads.filter((row) => plan.form.payloads.includes(row.name));
         const images = chosen.reduce((sum, row) => sum + row.images, 0);
-        section.summary(chosen.length ? `${optim.plural(images, 'image')} · ${chosen.map((row) => row.name).join(', ')}` : 'none chosen');
+        section.summary(chosen.length ? `${optim.count(images, '{n} image', '{n} images')} · ${chosen.map((row) => row.name).join(', ')}` : tr('none chosen'));
       },
     };
   };

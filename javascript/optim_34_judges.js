@@ -2,7 +2,7 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
 
   // A goal for a judge that has none: its own, unless there are three already; then the last of them.
   optim.newGoal = (row, rows, titleOf) => {
@@ -14,8 +14,8 @@
     const judges = el('div', { class: 'optim-list', id: 'optim_judges' });
     const own = optim.ownScorers(plan);
     const combining = optim.combiningOptions(plan);
-    const section = optim.section({ id: 'optim_judges_card', title: 'Judges', open: false }, judges,
-      el('div', { class: 'optim-help', text: 'Several judges: each score is brought to the same scale, then averaged by weight. Weight 0: only watched.' }), own.node, combining.node,
+    const section = optim.section({ id: 'optim_judges_card', title: tr('Judges'), open: false }, judges,
+      el('div', { class: 'optim-help', text: tr('Several judges: each score is brought to the same scale, then averaged by weight. Weight 0: only watched.') }), own.node, combining.node,
     optim.calibrate(plan, (rows) => {
       plan.form.scorers = rows;
       if (goals.box.checked) for (const row of rows) row.axis = optim.newGoal(row, rows, titleOf);
@@ -23,13 +23,13 @@
       plan.changed('scorers');
     }));
     // Several goals: every chosen judge names one; judges of the same name count as one goal, by their weights.
-    const goals = optim.check('optim_goals', 'Several goals', (on) => {
+    const goals = optim.check('optim_goals', tr('Several goals'), (on) => {
       if (on) for (const row of plan.form.scorers) row.axis = optim.newGoal(row, plan.form.scorers, titleOf);
       else for (const row of plan.form.scorers) delete row.axis;
       drawJudges();
       plan.changed('scorers');
-    }, 'Goals that are not weighed against each other: the search looks for the merges that no other one beats on all of them, and you choose among these');
-    const goalsHelp = el('div', { class: 'optim-help', hidden: true, text: 'Name two or three goals. The run looks for good compromises of every kind; the card “Goals” shows them while it goes on, and you choose. Weights count within a goal, and for the score that stands where you choose none.' });
+    }, tr('Goals that are not weighed against each other: the search looks for the merges that no other one beats on all of them, and you choose among these'));
+    const goalsHelp = el('div', { class: 'optim-help', hidden: true, text: tr('Name two or three goals. The run looks for good compromises of every kind; the card “Goals” shows them while it goes on, and you choose. Weights count within a goal, and for the score that stands where you choose none.') });
     section.body.append(goals.node, goalsHelp);
     const titleOf = (id) => (plan.setup.scorers.find((s) => s.id === id) || { title: id }).title;
     const judgeRow = (id) => plan.form.scorers.find((row) => row.id === id);
@@ -40,7 +40,7 @@
       const judgeOf = (row) => {
         const state = judgeRow(row.id) || { id: row.id, weight: 1, options: {} };
         const weight = el('input', {
-          type: 'number', class: 'optim-input optim-weight', min: 0, step: 0.1, value: state.weight, 'aria-label': `Weight of ${row.title}`,
+          type: 'number', class: 'optim-input optim-weight', min: 0, step: 0.1, value: state.weight, 'aria-label': tr('Weight of {name}', { name: row.title }),
           on: {
             input: () => {
               state.weight = weight.value;
@@ -50,7 +50,7 @@
         });
         const options = row.id === 'manual' ? [...optim.ways(plan, state, ratingsField(state)), aheadField(state)]
           : row.options.map((option) => optionField(row, option, state));
-        const goal = several ? optim.field('Goal', el('input', {
+        const goal = several ? optim.field(tr('Goal'), el('input', {
           type: 'text', class: 'optim-input optim-goal', id: `optim_goal_${row.id}`, maxlength: 40, spellcheck: 'false', value: state.axis || '',
           on: {
             input: (event) => {
@@ -75,7 +75,7 @@
             },
           },
         });
-        const side = el('label', { class: 'optim-weight-field' }, el('span', { class: 'optim-note', text: 'weight' }), weight);
+        const side = el('label', { class: 'optim-weight-field' }, el('span', { class: 'optim-note', text: tr('weight') }), weight);
         const reveal = () => {
           side.hidden = !box.checked;
           more.hidden = !box.checked;
@@ -105,19 +105,19 @@
       const files = row.weights.map((file) => el('div', {},
         el('a', { href: file.url, target: '_blank', rel: 'noreferrer', text: file.name }), ` (${optim.bytes(file.bytes)})`));
       const facts = [
-        ['Fooled by', row.fooled_by],
-        ['Raw score', row.range],
-        row.memory ? ['Memory', optim.bytes(row.memory)] : null,
-        row.licence ? ['Licence', row.licence] : null,
-        files.length ? ['Weights', files] : null,
+        [tr('Fooled by'), row.fooled_by],
+        [tr('Raw score'), row.range],
+        row.memory ? [tr('Memory'), optim.bytes(row.memory)] : null,
+        row.licence ? [tr('Licence'), row.licence] : null,
+        files.length ? [tr('Weights'), files] : null,
       ].filter(Boolean);
-      return el('details', { class: 'optim-more optim-about', 'data-judge': row.id }, el('summary', { class: 'optim-note', text: needs ? `About this judge; needs ${optim.bytes(needs)} of weights` : 'About this judge' }),
+      return el('details', { class: 'optim-more optim-about', 'data-judge': row.id }, el('summary', { class: 'optim-note', text: needs ? tr('About this judge; needs {size} of weights', { size: optim.bytes(needs) }) : tr('About this judge') }),
         el('dl', { class: 'optim-facts-list' }, ...facts.flatMap(([name, value]) => [
           el('dt', { text: name }), Array.isArray(value) ? el('dd', {}, ...value) : el('dd', { text: value })])));
     };
     const ratingsField = (state) => {
       const input = el('input', {
-        id: 'optim_ratings', type: 'text', class: 'optim-input', spellcheck: 'false', value: state.ratings || '', placeholder: 'one rating; or anatomy=2, style, prompt',
+        id: 'optim_ratings', type: 'text', class: 'optim-input', spellcheck: 'false', value: state.ratings || '', placeholder: tr('one rating; or anatomy=2, style, prompt'),
         on: {
           input: () => {
             state.ratings = input.value;
@@ -125,7 +125,7 @@
           },
         },
       });
-      return optim.field('Several ratings per image (name=weight)', input, 'Empty: one rating. Each name is a row of its own in the rating panel, weighed by its number.');
+      return optim.field(tr('Several ratings per image (name=weight)'), input, tr('Empty: one rating. Each name is a row of its own in the rating panel, weighed by its number.'));
     };
     const aheadField = (state) => {
       const input = el('input', {
@@ -137,11 +137,11 @@
           },
         },
       });
-      return optim.field('Trials that may wait for you', input, 'While you rate, the next trial is made, until so many wait. 0: each waits for the one before. Searches that work in generations wait all the same.');
+      return optim.field(tr('Trials that may wait for you'), input, tr('While you rate, the next trial is made, until so many wait. 0: each waits for the one before. Searches that work in generations wait all the same.'));
     };
     const optionField = (row, option, state) => {
       const id = `optim_option_${row.id}_${option.name}`;
-      const label = `${option.title}${option.required ? ' (needed)' : ''}`;
+      const label = `${option.title}${option.required ? ` ${tr('(needed)')}` : ''}`;
       const current = state.options[option.name];
       const keep = (value) => {
         state.options[option.name] = value;
@@ -161,7 +161,7 @@
       const input = el('input', {
         id, type: option.kind === 'number' ? 'number' : 'text', step: 'any', class: 'optim-input', spellcheck: 'false',
         value: current === undefined ? '' : current,
-        placeholder: option.default === null || option.default === '' ? (option.kind === 'image' ? 'Path of an image file' : option.kind === 'path' ? 'Path of a file' : '') : `${option.default}`,
+        placeholder: option.default === null || option.default === '' ? (option.kind === 'image' ? tr('Path of an image file') : option.kind === 'path' ? tr('Path of a file') : '') : `${option.default}`,
         on: { input: () => keep(input.value) },
       });
       return optim.field(label, input);
@@ -175,7 +175,7 @@
         combining.draw();
         const titles = plan.form.scorers.map((row) => (plan.setup.scorers.find((s) => s.id === row.id) || { title: row.id }).title);
         const axes = new Set(plan.form.scorers.map((row) => row.axis).filter(Boolean));
-        section.summary(!titles.length ? 'none chosen' : axes.size > 1 ? `${axes.size} goals: ${[...axes].join(', ')}` : titles.join(' + '));
+        section.summary(!titles.length ? tr('none chosen') : axes.size > 1 ? tr('{n} goals: {names}', { n: axes.size, names: [...axes].join(', ') }) : titles.join(' + '));
       },
     };
   };

@@ -2,7 +2,7 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
 
   optim.parts.budget = (plan) => {
     const number = (id, key, min) => {
@@ -23,12 +23,12 @@
     const split = optim.budgetSplit(plan);
     const stop = optim.stopRules('optim_stop', () => (plan.form.stop ||= {}), () => plan.changed('stop'));
     const verify = optim.verifyOptions(plan);
-    const budget = optim.section({ id: 'optim_budget_card', title: 'Budget', open: false },
-      el('div', { class: 'optim-grid2' }, optim.field('Trials', trials), optim.field('Seed', seed)),
+    const budget = optim.section({ id: 'optim_budget_card', title: tr('Budget'), open: false },
+      el('div', { class: 'optim-grid2' }, optim.field(tr('Trials'), trials), optim.field(tr('Seed'), seed)),
       split.node, ...search.nodes, stop.node, verify.node);
 
     const name = el('input', {
-      id: 'optim_name', type: 'text', class: 'optim-input', maxlength: 80, 'aria-label': 'Name of the run',
+      id: 'optim_name', type: 'text', class: 'optim-input', maxlength: 80, 'aria-label': tr('Name of the run'),
       on: {
         input: () => {
           plan.form.name = name.value;
@@ -44,9 +44,9 @@
           plan.changed('merge_device');
         },
       },
-    }, el('option', { value: 'auto', text: 'Automatic' }), el('option', { value: 'cpu', text: 'CPU' }), el('option', { value: 'gpu', text: 'GPU' }));
+    }, el('option', { value: 'auto', text: tr('Automatic') }), el('option', { value: 'cpu', text: 'CPU' }), el('option', { value: 'gpu', text: 'GPU' }));
     const disk = el('input', {
-      id: 'optim_disk_gigabytes', type: 'number', class: 'optim-input', min: 0, step: 'any', placeholder: 'no limit', title: 'Where the images have used it up, the run pauses before the next trial',
+      id: 'optim_disk_gigabytes', type: 'number', class: 'optim-input', min: 0, step: 'any', placeholder: tr('no limit'), title: tr('Where the images have used it up, the run pauses before the next trial'),
       on: {
         input: () => {
           plan.form.disk = { gigabytes: disk.value };
@@ -54,12 +54,12 @@
         },
       },
     });
-    const saveBox = optim.check('optim_save', 'Save the best merge as a checkpoint at the end', (on) => {
+    const saveBox = optim.check('optim_save', tr('Save the best merge as a checkpoint at the end'), (on) => {
       plan.form.save.checkpoint = on;
       plan.changed('save');
     });
     const fileName = el('input', {
-      id: 'optim_saved_name', type: 'text', class: 'optim-input', maxlength: 80, placeholder: 'named after run and trial',
+      id: 'optim_saved_name', type: 'text', class: 'optim-input', maxlength: 80, placeholder: tr('named after run and trial'),
       on: {
         input: () => {
           plan.form.save.name = fileName.value;
@@ -69,8 +69,8 @@
     });
     const saveOptions = optim.saveOptions('optim_saved', () => plan.form.save, () => plan.changed('save'));
     const shared = optim.sharedStudy(plan);
-    const run = optim.section({ id: 'optim_run_card', title: 'Run', open: false },
-      el('div', { class: 'optim-grid2' }, optim.field('Name', name), optim.field('Merge on', device)), saveBox.node, el('div', { class: 'optim-grid2' }, optim.field('File name', fileName), optim.field('Disk for images, GB', disk)), saveOptions.node, shared.node);
+    const run = optim.section({ id: 'optim_run_card', title: tr('Run'), open: false },
+      el('div', { class: 'optim-grid2' }, optim.field(tr('Name'), name), optim.field(tr('Merge on'), device)), saveBox.node, el('div', { class: 'optim-grid2' }, optim.field(tr('File name'), fileName), optim.field(tr('Disk for images, GB'), disk)), saveOptions.node, shared.node);
 
     return {
       sections: { budget, run },
@@ -87,7 +87,7 @@
         stop.draw();
         verify.draw();
         const earlier = optim.stopSummary(plan.form.stop || {});
-        budget.summary(`${optim.plural(Number(plan.form.trials) || 0, 'trial')}${earlier ? `, or ${earlier}` : ''}${search.summary()}`);
+        budget.summary(`${optim.count(Number(plan.form.trials) || 0, '{n} trial', '{n} trials')}${earlier ? `, ${tr('or {limits}', { limits: earlier })}` : ''}${search.summary()}`);
         optim.assign(name, plan.form.name);
         name.placeholder = plan.form.models.filter(Boolean).map((title) => title.replace(/\.(safetensors|ckpt)\b.*$/, '').replace(/^.*[\\/]/, '')).join(' + ');
         optim.assign(device, plan.form.merge_device || 'auto');
@@ -96,7 +96,7 @@
         optim.assign(disk, (plan.form.disk || {}).gigabytes ?? '');
         saveOptions.draw(plan.setup.vaes || []);
         shared.draw();
-        run.summary(`${plan.form.name || 'named after the models'} · ${plan.form.save.checkpoint ? `saves ${optim.saveSummary(plan.form.save)}` : 'saves the recipe only'}`);
+        run.summary(`${plan.form.name || tr('named after the models')} · ${plan.form.save.checkpoint ? tr('saves {what}', { what: optim.saveSummary(plan.form.save) }) : tr('saves the recipe only')}`);
       },
     };
   };

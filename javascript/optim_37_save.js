@@ -2,7 +2,7 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
 
   // state(): the object that is edited; changed(): called after each change.
   optim.saveOptions = (prefix, state, changed) => {
@@ -13,16 +13,16 @@
     const dtype = el('select', { id: `${prefix}_dtype`, class: 'optim-input', on: { change: () => set('dtype')(dtype.value) } },
       ...['fp16', 'bf16', 'fp32'].map((text) => el('option', { value: text, text })));
     const vae = el('select', { id: `${prefix}_vae`, class: 'optim-input', on: { change: () => set('vae')(vae.value) } });
-    const pruned = optim.check(`${prefix}_pruned`, 'Pruned', set('pruned'), 'Leave out EMA copies and training state, which no program needs to make images. Otherwise all of model A’s file is kept.');
-    const clip = optim.check(`${prefix}_fix_clip`, 'Repair CLIP position ids', set('fix_clip'), 'Where older merges broke them in model A: stored as whole numbers 0 to 76.');
+    const pruned = optim.check(`${prefix}_pruned`, tr('Pruned'), set('pruned'), tr('Leave out EMA copies and training state, which no program needs to make images. Otherwise all of model A’s file is kept.'));
+    const clip = optim.check(`${prefix}_fix_clip`, tr('Repair CLIP position ids'), set('fix_clip'), tr('Where older merges broke them in model A: stored as whole numbers 0 to 76.'));
     let offered = '';
     return {
       node: el('div', { class: 'optim-stack' },
-        el('div', { class: 'optim-grid2' }, optim.field('Precision', dtype), optim.field('VAE', vae)),
+        el('div', { class: 'optim-grid2' }, optim.field(tr('Precision'), dtype), optim.field('VAE', vae)),
         el('div', { class: 'optim-row' }, pruned.node, clip.node)),
       draw: (vaes) => {
         const now = state();
-        const rows = [{ path: '', title: 'As in the merge' }, ...vaes];
+        const rows = [{ path: '', title: tr('As in the merge') }, ...vaes];
         if (now.vae && !vaes.some((row) => row.path === now.vae)) rows.push({ path: now.vae, title: now.vae });
         const signature = JSON.stringify(rows);
         if (signature !== offered) {
@@ -38,19 +38,19 @@
   };
 
   optim.saveSummary = (save) =>
-    [save.dtype, save.pruned ? 'pruned' : '', save.vae ? save.vae.replace(/^.*[\\/]/, '') : ''].filter(Boolean).join(', ');
+    [save.dtype, save.pruned ? tr('pruned') : '', save.vae ? save.vae.replace(/^.*[\\/]/, '') : ''].filter(Boolean).join(', ');
 
   // One trial, saved in its own way.
   optim.saveDialog = (number, start, vaes, onSave) => {
     const spec = { checkpoint: true, dtype: 'fp16', pruned: false, vae: '', fix_clip: false, ...start };
-    const name = el('input', { id: 'optim_save_name', type: 'text', class: 'optim-input', maxlength: 80, placeholder: 'named after run and trial', 'aria-label': 'File name' });
+    const name = el('input', { id: 'optim_save_name', type: 'text', class: 'optim-input', maxlength: 80, placeholder: tr('named after run and trial'), 'aria-label': tr('File name') });
     const options = optim.saveOptions('optim_save', () => spec, () => {});
     options.draw(vaes);
-    const go = optim.button('optim_save_go', 'Save', () => {
+    const go = optim.button('optim_save_go', tr('Save'), () => {
       box.close();
       onSave(number, { save: spec, name: name.value.trim() });
     }, 'primary');
-    const box = optim.dialog(`Save trial ${number} as a checkpoint`, el('div', { class: 'optim-stack' }, optim.field('File name', name), options.node, el('div', { class: 'optim-row' }, go)));
+    const box = optim.dialog(tr('Save trial {number} as a checkpoint', { number }), el('div', { class: 'optim-stack' }, optim.field(tr('File name'), name), options.node, el('div', { class: 'optim-row' }, go)));
     box.id = 'optim_save_dialog';
     name.focus();
   };

@@ -2,7 +2,7 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
   const PARTS = ['models', 'method', 'vary', 'payloads', 'judges', 'budget', 'passes'];
   // Which section a problem belongs to, by the first word of its place in the plan.
   const PLACES = {
@@ -37,20 +37,20 @@
     const draw = () => each('draw');
     let running = false;
 
-    const check = optim.button('optim_check', 'Check plan', () => onCheck(), '', 'What this plan comes to, and everything that is wrong with it');
-    const start = optim.button('optim_start_below', 'Start', () => onStart(), 'primary');
-    const enqueue = optim.button('optim_enqueue', 'Add to queue', () => queue.add(), '', 'This plan as it stands, as one more run that waits for its turn');
+    const check = optim.button('optim_check', tr('Check plan'), () => onCheck(), '', tr('What this plan comes to, and everything that is wrong with it'));
+    const start = optim.button('optim_start_below', tr('Start'), () => onStart(), 'primary');
+    const enqueue = optim.button('optim_enqueue', tr('Add to queue'), () => queue.add(), '', tr('This plan as it stands, as one more run that waits for its turn'));
     const queue = optim.queueCard({ form: () => plan.form, say: (sentences) => onSay(sentences), fail: (problem) => onFail(problem), started: () => onQueued() });
     const planLine = el('div', { class: 'optim-planline', id: 'optim_planline' });
     // What is worth knowing about the models: one quiet line, the whole of it behind the click.
-    const planNotes = el('button', { type: 'button', class: 'optim-plannotes', id: 'optim_plannotes', hidden: true, title: 'Show all of it', on: { click: () => onCheck() } });
+    const planNotes = el('button', { type: 'button', class: 'optim-plannotes', id: 'optim_plannotes', hidden: true, title: tr('Show all of it'), on: { click: () => onCheck() } });
     const runs = optim.combo({
-      id: 'optim_runs', label: 'Earlier run', placeholder: 'Choose a run', optional: '',
+      id: 'optim_runs', label: tr('Earlier run'), placeholder: tr('Choose a run'), optional: '',
       onChange: () => drawEarlier(),
     });
-    const resume = optim.button('optim_resume', 'Resume', () => onResume(runs.get()), '', 'Go on after the last finished trial');
-    const verify = optim.button('optim_resume_verify', 'Verify', () => onResume(runs.get(), true), '', 'Make its best trials again from fresh seeds and name the winner, without searching on');
-    const fork = optim.button('optim_fork', 'Fork …', () => optim.forkDialog(runs.get(), plan.form.trials, onFork), '', 'A new run from this one, with other judges, prompts, ranges or search; its images are used again');
+    const resume = optim.button('optim_resume', tr('Resume'), () => onResume(runs.get()), '', tr('Go on after the last finished trial'));
+    const verify = optim.button('optim_resume_verify', tr('Verify'), () => onResume(runs.get(), true), '', tr('Make its best trials again from fresh seeds and name the winner, without searching on'));
+    const fork = optim.button('optim_fork', tr('Fork …'), () => optim.forkDialog(runs.get(), plan.form.trials, onFork), '', tr('A new run from this one, with other judges, prompts, ranges or search; its images are used again'));
     const shelf = optim.shelf({
       selected: () => runs.get(),
       done: async (folder) => {
@@ -69,7 +69,7 @@
     };
     const earlierMore = el('div', {});
     drawEarlier();
-    const earlier = optim.section({ id: 'optim_resume_card', title: 'Earlier runs', open: false },
+    const earlier = optim.section({ id: 'optim_resume_card', title: tr('Earlier runs'), open: false },
       runs.node, el('div', { class: 'optim-row optim-nowrap' }, resume, verify, fork), earlierMore, shelf.node);
 
     // What was chosen before comes back as far as it still exists; what was never touched is today's default.
@@ -106,11 +106,11 @@
         parts.models.pairWith();
         fill();
         optim.remember('form', plan.form);
-        const gone = (label, names, left) => names.filter((name) => name && !left.includes(name)).map((name) => `The ${label} ${name.replace(/^.*[\\/]/, '')} is not there any more; choose another one.`);
+        const gone = (what, names, left) => names.filter((name) => name && !left.includes(name)).map((name) => tr('{what} {name} is not there any more; choose another one.', { what, name: name.replace(/^.*[\\/]/, '') }));
         return [
-          ...gone('model', form.models || [], plan.form.models),
-          ...gone('prompt', form.payloads || [], plan.form.payloads),
-          ...gone('judge', (form.scorers || []).map((row) => row.id), plan.form.scorers.map((row) => row.id)),
+          ...gone(tr('The model'), form.models || [], plan.form.models),
+          ...gone(tr('The prompt'), form.payloads || [], plan.form.payloads),
+          ...gone(tr('The judge'), (form.scorers || []).map((row) => row.id), plan.form.scorers.map((row) => row.id)),
         ];
       };
       return read ? optim.get('setup').then((setup) => {
@@ -144,11 +144,11 @@
     };
     const loadRuns = async () => {
       const list = (await optim.get('runs')).runs;
-      runs.setOptions(list.map((row) => ({ value: row.folder, label: row.folder, note: row.problem || optim.plural(row.trials, 'trial'), bad: Boolean(row.problem) })));
+      runs.setOptions(list.map((row) => ({ value: row.folder, label: row.folder, note: row.problem || optim.count(row.trials, '{n} trial', '{n} trials'), bad: Boolean(row.problem) })));
       if (!list.some((row) => row.folder === runs.get())) runs.set(list.length ? list[0].folder : '');
       drawEarlier();
       await presets.load();
-      earlier.summary(list.length ? optim.plural(list.length, 'run') : 'none yet');
+      earlier.summary(list.length ? optim.count(list.length, '{n} run', '{n} runs') : tr('none yet'));
     };
 
     const markProblems = (problems) => {
@@ -226,7 +226,7 @@
       setStarts: (count) => parts.budget.setStarts(count),
       setNotes: (warnings, notes, base) => {
         const all = [...warnings, ...notes];
-        const more = all.length > 1 ? ` (and ${all.length - 1} more)` : '';
+        const more = all.length > 1 ? ` ${tr('(and {n} more)', { n: all.length - 1 })}` : '';
         optim.setText(planNotes, all.length ? `${all[0]}${more}` : '');
         optim.setClass(planNotes, 'optim-warning', warnings.length);
         optim.show(planNotes, all.length);

@@ -2,8 +2,8 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
-  const NAMES = { idle: 'Ready', starting: 'Starting', running: 'Running', pausing: 'Pausing', paused: 'Paused', waiting: 'Your turn', stopping: 'Stopping', finished: 'Finished', failed: 'Failed' };
+  const { el, tr } = optim;
+  const NAMES = () => ({ idle: tr('Ready'), starting: tr('Starting'), running: tr('Running'), pausing: tr('Pausing'), paused: tr('Paused'), waiting: tr('Your turn'), stopping: tr('Stopping'), finished: tr('Finished'), failed: tr('Failed') });
   const MAKING = ['starting', 'running'];
   const RESTING = ['idle', 'finished', 'failed'];
 
@@ -12,14 +12,14 @@
     const pill = el('span', { class: 'optim-pill', id: 'optim_state', role: 'status' });
     const facts = el('span', { class: 'optim-facts', id: 'optim_facts' });
     const sentence = el('div', { class: 'optim-sentence', id: 'optim_sentence' });
-    const start = optim.button('optim_generate', 'Start', onStart, 'primary', 'Start the search (Ctrl+Enter)');
-    const pause = optim.button('optim_pause', 'Pause', () => onCommand(pause.dataset.command), '', 'Pause after the current image; your own model is put back meanwhile');
-    const skipImage = optim.button('optim_skip', 'Skip image', () => onCommand('skip_image'), '', 'Leave out the image now being made');
-    const skipTrial = optim.button('optim_skip_trial', 'Skip trial', () => onCommand('skip_trial'), '', 'Give up this trial without a score');
-    const finish = optim.button('optim_finish', 'Finish trial', () => onCommand('finish'), '', 'Finish this trial, then stop');
-    const stop = optim.button('optim_interrupt', 'Stop', () => onCommand('stop'), 'stop', 'End the run; everything finished so far is kept and can be resumed');
+    const start = optim.button('optim_generate', tr('Start'), onStart, 'primary', tr('Start the search (Ctrl+Enter)'));
+    const pause = optim.button('optim_pause', tr('Pause'), () => onCommand(pause.dataset.command), '', tr('Pause after the current image; your own model is put back meanwhile'));
+    const skipImage = optim.button('optim_skip', tr('Skip image'), () => onCommand('skip_image'), '', tr('Leave out the image now being made'));
+    const skipTrial = optim.button('optim_skip_trial', tr('Skip trial'), () => onCommand('skip_trial'), '', tr('Give up this trial without a score'));
+    const finish = optim.button('optim_finish', tr('Finish trial'), () => onCommand('finish'), '', tr('Finish this trial, then stop'));
+    const stop = optim.button('optim_interrupt', tr('Stop'), () => onCommand('stop'), 'stop', tr('End the run; everything finished so far is kept and can be resumed'));
     const fill = el('div', { class: 'optim-progress-fill' });
-    const progress = el('div', { class: 'optim-progress', id: 'optim_progress', role: 'progressbar', 'aria-label': 'Progress of the run', 'aria-valuemin': 0, 'aria-valuemax': 100 }, fill);
+    const progress = el('div', { class: 'optim-progress', id: 'optim_progress', role: 'progressbar', 'aria-label': tr('Progress of the run'), 'aria-valuemin': 0, 'aria-valuemax': 100 }, fill);
     const node = el('div', { class: 'optim-bar-top' },
       el('div', { class: 'optim-bar-row' },
         el('div', { class: 'optim-bar-text' }, el('div', { class: 'optim-bar-line' }, pill, facts), sentence),
@@ -30,20 +30,20 @@
       draw: (snapshot, offline, busy) => {
         const state = offline ? 'offline' : snapshot.state;
         const active = !RESTING.includes(snapshot.state);
-        optim.setText(pill, offline ? 'No answer' : NAMES[snapshot.state] || snapshot.state);
+        optim.setText(pill, offline ? tr('No answer') : NAMES()[snapshot.state] || snapshot.state);
         pill.dataset.state = state;
         optim.setText(facts, active || snapshot.run ? factLine(snapshot, active) : '');
-        const next = ((snapshot.run && snapshot.run.passes) || []).some((row) => !row.begun) ? ' The changed plan begins after this trial.' : '';
-        const last = !active || snapshot.state === 'stopping' ? '' : snapshot.finishing ? ' The run ends with this trial.' : next;
-        optim.setText(sentence, offline ? 'The program does not answer. Scores you give are kept and sent when it is back.' : `${snapshot.sentence}${last}`);
+        const next = ((snapshot.run && snapshot.run.passes) || []).some((row) => !row.begun) ? tr(' The changed plan begins after this trial.') : '';
+        const last = !active || snapshot.state === 'stopping' ? '' : snapshot.finishing ? tr(' The run ends with this trial.') : next;
+        optim.setText(sentence, offline ? tr('The program does not answer. Scores you give are kept and sent when it is back.') : `${snapshot.sentence}${last}`);
         const paused = snapshot.state === 'paused' || snapshot.state === 'pausing';
-        optim.setText(pause, paused ? 'Continue' : 'Pause');
+        optim.setText(pause, paused ? tr('Continue') : tr('Pause'));
         pause.dataset.command = paused ? 'go_on' : 'pause';
         optim.setDisabled(start, active || offline || busy);
         optim.setDisabled(pause, offline || ![...MAKING, 'waiting', 'pausing', 'paused'].includes(snapshot.state));
         optim.setDisabled(skipImage, offline || ![...MAKING, 'pausing'].includes(snapshot.state));
         optim.setDisabled(skipTrial, offline || ![...MAKING, 'waiting', 'pausing', 'paused'].includes(snapshot.state));
-        optim.setText(finish, snapshot.finishing && active ? 'Finishing' : 'Finish trial');
+        optim.setText(finish, snapshot.finishing && active ? tr('Finishing') : tr('Finish trial'));
         optim.setDisabled(finish, offline || snapshot.finishing || ![...MAKING, 'waiting', 'pausing', 'paused'].includes(snapshot.state));
         optim.setDisabled(stop, offline || !active || snapshot.state === 'stopping');
         const part = partOf(snapshot);
@@ -63,27 +63,27 @@
   const factLine = (snapshot, active) => {
     const p = snapshot.progress;
     const verifying = /^verification/.test(p.phase);
-    const facts = verifying ? [] : [p.trial ? `trial ${p.trial}/${p.trials}` : optim.plural(p.trials, 'trial')];
+    const facts = verifying ? [] : [p.trial ? tr('trial {n}/{all}', { n: p.trial, all: p.trials }) : optim.count(p.trials, '{n} trial', '{n} trials')];
     // Without a start design the phase would only say the same again.
     if ((active || verifying) && p.phase && p.phase !== `search ${p.trial}/${p.trials}`) facts.push(p.phase);
-    if (active && p.image) facts.push(`image ${p.image}/${p.images}`);
-    if (p.swap_seconds !== null) facts.push(`swap ${optim.seconds(p.swap_seconds)}`);
-    if (snapshot.best) facts.push(`best ${optim.number(snapshot.best.value)} (trial ${snapshot.best.trial})`);
-    if (active && p.eta_seconds !== null) facts.push(`~${optim.duration(p.eta_seconds)} left`);
+    if (active && p.image) facts.push(tr('image {n}/{all}', { n: p.image, all: p.images }));
+    if (p.swap_seconds !== null) facts.push(tr('swap {time}', { time: optim.seconds(p.swap_seconds) }));
+    if (snapshot.best) facts.push(tr('best {value} (trial {trial})', { value: optim.number(snapshot.best.value), trial: snapshot.best.trial }));
+    if (active && p.eta_seconds !== null) facts.push(tr('~{time} left', { time: optim.duration(p.eta_seconds) }));
     return facts.join(' · ');
   };
 
-  const ORIGINS = [[/^sampler: /, 'proposed by '], [/^verify: /, 'from fresh seeds: trial '], [/^rescored: /, 'scored again: trial '], [/^best: /, 'the best so far: trial ']];
-  optim.originText = (origin) => ORIGINS.reduce((text, [from, to]) => text.replace(from, to), origin);
+  const ORIGINS = () => [[/^sampler: /, tr('proposed by ')], [/^verify: /, tr('from fresh seeds: trial ')], [/^rescored: /, tr('scored again: trial ')], [/^best: /, tr('the best so far: trial ')]];
+  optim.originText = (origin) => ORIGINS().reduce((text, [from, to]) => text.replace(from, to), origin);
 
   // --- one trial: head, images, values ---------------------------------------------------------------------------
   optim.parts.trialCard = ({ id, onOpen, onSave, onSaveAs, onFail, onFollow, actions }) => {
     const title = el('span', { class: 'optim-title' });
     const value = el('span', { class: 'optim-value' });
     const note = el('span', { class: 'optim-note' });
-    const save = optim.button(`${id}_save`, 'Save checkpoint', () => onSave(shown), 'small', 'Write this merge as a checkpoint file');
-    const saveAs = optim.button(`${id}_save_as`, '…', () => onSaveAs(shown), 'small', 'Save with another name, precision or VAE');
-    const follow = onFollow ? optim.button(`${id}_follow`, 'Show current', onFollow, 'small', 'Go back to the trial that is being made') : null;
+    const save = optim.button(`${id}_save`, tr('Save checkpoint'), () => onSave(shown), 'small', tr('Write this merge as a checkpoint file'));
+    const saveAs = optim.button(`${id}_save_as`, '…', () => onSaveAs(shown), 'small', tr('Save with another name, precision or VAE'));
+    const follow = onFollow ? optim.button(`${id}_follow`, tr('Show current'), onFollow, 'small', tr('Go back to the trial that is being made')) : null;
     const gallery = optim.gallery({ id: `${id}_images`, onOpen: (i) => onOpen(shown, i) });
     const profile = optim.profile();
     const copyRow = optim.copyRow(id, () => shown, onFail);
@@ -100,7 +100,7 @@
         shown = number;
         optim.setText(title, number === null ? heading : `${heading} ${number}`);
         optim.setText(value, trial && typeof trial.value === 'number' ? optim.number(trial.value) : '');
-        optim.setText(note, trial ? [...Object.entries(trial.axes || {}).map(([name, v]) => `${name} ${optim.number(v)}`), optim.originText(trial.origin), trial.recipe ? `recipe ${trial.recipe}` : ''].filter(Boolean).join(' · ') : '');
+        optim.setText(note, trial ? [...Object.entries(trial.axes || {}).map(([name, v]) => `${name} ${optim.number(v)}`), optim.originText(trial.origin), trial.recipe ? tr('recipe {name}', { name: trial.recipe }) : ''].filter(Boolean).join(' · ') : '');
         note.title = note.textContent;
         if (follow) follow.hidden = !pinned;
         save.hidden = number === null || !trial || !['complete', 'waiting'].includes(trial.state);
@@ -109,7 +109,7 @@
         if (more) more.hidden = save.hidden;
         optim.setDisabled(saveAs, saving.has(number));
         optim.show(copyRow, trial && Object.values(trial.values).some((v) => typeof v === 'number'));
-        optim.setText(save, saving.has(number) ? 'Saving …' : 'Save checkpoint');
+        optim.setText(save, saving.has(number) ? tr('Saving …') : tr('Save checkpoint'));
         if (number === null) {
           // The slots stand empty from the beginning, so that nothing moves when the first trial comes.
           optim.setText(note, empty);
@@ -118,7 +118,7 @@
           profile.draw({}, null);
           return;
         }
-        const bad = trial && trial.reason ? `${trial.state === 'failed' ? 'Failed: ' : ''}${trial.reason}` : '';
+        const bad = trial && trial.reason ? trial.state === 'failed' ? tr('Failed: {reason}', { reason: trial.reason }) : trial.reason : '';
         optim.setText(reason, bad);
         optim.show(reason, bad);
         gallery.draw(folder, images, total, step);
@@ -130,7 +130,7 @@
   // --- notices: answers to what the user just did -------------------------------------------------------------
   optim.parts.notices = () => {
     const text = el('div', { class: 'optim-notice-text' });
-    const close = optim.button('optim_notice_close', 'Close', () => put(null), 'small');
+    const close = optim.button('optim_notice_close', tr('Close'), () => put(null), 'small');
     const node = el('div', { class: 'optim-notice', id: 'optim_notice', role: 'alert', hidden: true }, text, close);
     const put = (sentences, kind) => {
       optim.show(node, sentences && sentences.length);

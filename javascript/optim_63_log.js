@@ -2,14 +2,14 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
   const PAUSE = 3000;
 
   optim.logCard = () => {
-    const lines = el('div', { class: 'optim-log', id: 'optim_log_lines', tabindex: 0, role: 'log', 'aria-label': 'Log of the run' });
+    const lines = el('div', { class: 'optim-log', id: 'optim_log_lines', tabindex: 0, role: 'log', 'aria-label': tr('Log of the run') });
     const only = el('input', { type: 'checkbox', id: 'optim_log_bad', on: { change: () => draw() } });
-    const section = optim.section({ id: 'optim_log_card', title: 'Log', open: false },
-      el('label', { class: 'optim-check' }, only, el('span', { text: 'Only warnings and errors' })), lines);
+    const section = optim.section({ id: 'optim_log_card', title: tr('Log'), open: false },
+      el('label', { class: 'optim-check' }, only, el('span', { text: tr('Only warnings and errors') })), lines);
     let folder = '';
     let active = false;
     let entries = [];
@@ -28,7 +28,7 @@
       if (key === shown) return; // what is open, selected or scrolled to stays as it is
       shown = key;
       const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 20;
-      lines.replaceChildren(...(wanted.length ? wanted.map(row) : [el('div', { class: 'optim-help', text: only.checked ? 'No warnings and no errors.' : 'Nothing is logged yet.' })]));
+      lines.replaceChildren(...(wanted.length ? wanted.map(row) : [el('div', { class: 'optim-help', text: only.checked ? tr('No warnings and no errors.') : tr('Nothing is logged yet.') })]));
       if (atEnd) lines.scrollTop = lines.scrollHeight;
     };
     const read = async () => {

@@ -2,7 +2,7 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
   const THUMBS = { small: '96px', medium: '150px', large: '240px' };
 
   // `values` is what holds; `use` is called whenever it may have changed.
@@ -26,27 +26,30 @@
     return settings;
   };
 
+  // Rows of the program's table, which the words know as well (lib_optim/plan/settings.py).
+  const own = (text) => tr(text);
+
   const fieldOf = (row, value) => {
     const id = `optim_setting_${row.key}`;
     if (typeof row.default === 'boolean') {
-      const { node, box } = optim.check(id, row.label, () => {});
+      const { node, box } = optim.check(id, own(row.label), () => {});
       box.checked = value;
-      return { node: el('div', {}, node, row.help ? el('div', { class: 'optim-help', text: row.help }) : null), get: () => box.checked };
+      return { node: el('div', {}, node, row.help ? el('div', { class: 'optim-help', text: own(row.help) }) : null), get: () => box.checked };
     }
     const input = row.choices.length
-      ? el('select', { id, class: 'optim-input' }, ...row.choices.map((choice) => el('option', { value: choice, text: choice })))
+      ? el('select', { id, class: 'optim-input' }, ...row.choices.map((choice) => el('option', { value: choice, text: own(choice) })))
       : typeof row.default === 'string'
         ? el('input', { id, class: 'optim-input', type: 'text', spellcheck: 'false' })
         : el('input', { id, class: 'optim-input', type: 'number', min: row.least, max: row.most, step: row.step });
     input.value = value;
     const get = () => (typeof row.default === 'number' ? Number(input.value) : input.value);
-    return { node: optim.field(row.label, input, row.help), get };
+    return { node: optim.field(own(row.label), input, own(row.help)), get };
   };
 
   const dialog = (settings, onSaved) => {
     const fields = settings.rows.map((row) => ({ row, ...fieldOf(row, settings.values[row.key]) }));
     const wrong = el('div', { class: 'optim-error', role: 'alert', hidden: true });
-    const save = optim.button('optim_settings_save', 'Save', async () => {
+    const save = optim.button('optim_settings_save', tr('Save'), async () => {
       optim.setDisabled(save, true);
       try {
         await settings.save(Object.fromEntries(fields.map(({ row, get }) => [row.key, get()])));
@@ -58,17 +61,17 @@
       }
       optim.setDisabled(save, false);
     }, 'primary');
-    const box = optim.dialog('Settings', el('div', { class: 'optim-stack' }, ...fields.map((field) => field.node), wrong, el('div', { class: 'optim-line' }, save)));
+    const box = optim.dialog(tr('Settings'), el('div', { class: 'optim-stack' }, ...fields.map((field) => field.node), wrong, el('div', { class: 'optim-line' }, save)));
     box.id = 'optim_settings_dialog';
   };
 
   // The two buttons below the form, each only where it does something.
   optim.parts.settings = ({ settings, onSaved }) => {
-    const open = optim.button('optim_settings', 'Settings', () => dialog(settings, onSaved), 'small', 'Folders, notifications and other things that are set once');
-    const allow = optim.button('optim_notify', 'Allow notifications', async () => {
+    const open = optim.button('optim_settings', tr('Settings'), () => dialog(settings, onSaved), 'small', tr('Folders, notifications and other things that are set once'));
+    const allow = optim.button('optim_notify', tr('Allow notifications'), async () => {
       await Notification.requestPermission();
       draw();
-    }, 'small', 'Let this browser tell you when it is your turn or a run ends, while you look elsewhere');
+    }, 'small', tr('Let this browser tell you when it is your turn or a run ends, while you look elsewhere'));
     const draw = () => {
       const undecided = 'Notification' in window && window.isSecureContext && Notification.permission === 'default';
       optim.show(open, settings.own);

@@ -2,7 +2,7 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
 
   // onFound({folder, trial, recipe, kept}) of the picture.
   optim.parts.picture = ({ root, attempt, onFound }) => {
@@ -18,7 +18,7 @@
         },
       },
     });
-    const button = optim.button('optim_picture', 'Find a picture’s trial …', () => input.click(), 'small', 'Which run and trial a picture that Optim made is of; it can also be dropped anywhere on this tab');
+    const button = optim.button('optim_picture', tr('Find a picture’s trial …'), () => input.click(), 'small', tr('Which run and trial a picture that Optim made is of; it can also be dropped anywhere on this tab'));
     // Dialogs take pictures for purposes of their own.
     const ours = (event) => !event.defaultPrevented && [...event.dataTransfer.types].includes('Files') && !event.target.closest('dialog');
     root.addEventListener('dragover', (event) => (ours(event) ? event.preventDefault() : null));

@@ -2,7 +2,7 @@
 (() => {
   'use strict';
   const optim = window.optimTab;
-  const { el } = optim;
+  const { el, tr } = optim;
   const RESTING = ['idle', 'finished', 'failed'];
 
   const mount = (root) => {
@@ -61,7 +61,7 @@
       notices.put(null);
       form.markProblems([]);
       const answer = await optim.post('command', { command: 'change', form: form.value() });
-      notices.put([`Pass ${answer.pass} begins after the trial under way.`], 'good');
+      notices.put([tr('Pass {pass} begins after the trial under way.', { pass: answer.pass })], 'good');
       poller.now();
     });
     const fork = (folder, how) => attempt(async () => {
@@ -76,7 +76,7 @@
       draw();
       const answer = await attempt(() => optim.post('command', { command: 'save_trial', trial: number, ...how }));
       saving.delete(number);
-      if (answer) notices.put([`Trial ${number} is saved as ${answer.path}.`, ...(answer.notes || [])], 'good');
+      if (answer) notices.put([tr('Trial {number} is saved as {path}.', { number, path: answer.path }), ...(answer.notes || [])], 'good');
       poller.now();
     };
 
@@ -106,16 +106,16 @@
         const n = result.problems.length;
         form.setNotes(n ? [] : result.warnings, n ? [] : result.notes, result.base || null);
         if (n) {
-          form.setPlanLine(n === 1 ? result.problems[0].sentence : `${n} things to put right: ${result.problems[0].sentence}`, true, '');
+          form.setPlanLine(n === 1 ? result.problems[0].sentence : tr('{n} things to put right: {first}', { n, first: result.problems[0].sentence }), true, '');
           return;
         }
         const images = result.images_per_trial;
         form.setStarts(result.design);
         const later = (result.passes || []).slice(1);
-        const more = later.map((row, i) => ` + ${row.trials} × ${row.images_per_trial} (pass ${i + 2})`).join('');
-        const again = result.verify_images ? ` + ${result.verify_images} to verify` : '';
+        const more = later.map((row, i) => ` + ${row.trials} × ${row.images_per_trial} ${tr('(pass {n})', { n: i + 2 })}`).join('');
+        const again = result.verify_images ? ` + ${tr('{n} to verify', { n: result.verify_images })}` : '';
         const split = result.design && result.trials > result.design ? ` (${result.design} + ${result.trials - result.design})` : '';
-        form.setPlanLine(`${optim.plural(result.trials, 'trial')}${split} × ${optim.plural(images, 'image')}${more}${again} = ${optim.plural(result.trials * images + later.reduce((sum, row) => sum + row.trials * row.images_per_trial, 0) + result.verify_images, 'image')}${result.time ? ` · about ${optim.duration(result.time.seconds)}` : ''}`, false, optim.plural(result.parameters.length, 'parameter'));
+        form.setPlanLine(`${optim.count(result.trials, '{n} trial', '{n} trials')}${split} × ${optim.count(images, '{n} image', '{n} images')}${more}${again} = ${optim.count(result.trials * images + later.reduce((sum, row) => sum + row.trials * row.images_per_trial, 0) + result.verify_images, '{n} image', '{n} images')}${result.time ? ` · ${tr('about {time}', { time: optim.duration(result.time.seconds) })}` : ''}`, false, optim.count(result.parameters.length, '{n} parameter', '{n} parameters'));
       }, 400);
     };
 
@@ -147,8 +147,8 @@
     const say = (sentences) => notices.put(sentences, 'good');
     const tried = optim.tryCard({ form, onSay: say, onFail: fail });
     const parents = optim.parentActions({ form, attempt, onSay: say, tried });
-    const ofTrial = (id, number) => parents.row(id, () => ({ folder: store.snapshot.run.folder, trial: number() }), { go: 'Try this trial', use: 'Use' });
-    form.setEarlierMore((which) => parents.row('optim_run_take', which, { go: 'Try its winner', use: 'Winner' }));
+    const ofTrial = (id, number) => parents.row(id, () => ({ folder: store.snapshot.run.folder, trial: number() }), { go: tr('Try this trial'), use: tr('Use') });
+    form.setEarlierMore((which) => parents.row('optim_run_take', which, { go: tr('Try its winner'), use: tr('Winner') }));
     const said = optim.opinions(() => {
       draw();
       poller.now();
@@ -183,29 +183,32 @@
     const settings = optim.settings({ root, use: () => once.draw() });
     const manners = optim.manners({ root, settings });
     const legend = el('div', { class: 'optim-legend' },
-      ...[['optim-key-preset', 'preset'], ['optim-key-trial', 'proposed'], ['optim-key-best', 'best so far'], ['optim-key-failed', 'failed']]
+      ...[['optim-key-preset', tr('preset')], ['optim-key-trial', tr('proposed')], ['optim-key-best', tr('best so far')], ['optim-key-failed', tr('failed')]]
         .map(([kind, text]) => el('span', {}, el('i', { class: kind }), text)));
     const plotCard = el('section', { class: 'optim-card' },
-      el('div', { class: 'optim-section-head' }, el('span', { class: 'optim-title', text: 'Score' }), el('span', { class: 'optim-head-right' }, legend)), plot.node, watched.node, calibration.node);
+      el('div', { class: 'optim-section-head' }, el('span', { class: 'optim-title', text: tr('Score') }), el('span', { class: 'optim-head-right' }, legend)), plot.node, watched.node, calibration.node);
     const welcome = el('section', { class: 'optim-card optim-welcome', id: 'optim_welcome' },
-      el('div', { class: 'optim-welcome-title', text: 'Find the best merge of your checkpoints' }),
+      el('div', { class: 'optim-welcome-title', text: tr('Find the best merge of your checkpoints') }),
       el('div', { class: 'optim-steps' },
-        el('div', { class: 'optim-step' }, el('b', { text: 'Choose model A and model B. ' }), 'The rest has defaults that work.'),
-        el('div', { class: 'optim-step' }, el('b', { text: 'Press Start. ' }), 'Optim merges in memory, makes the same images with every merge, and lets the judges score them. No checkpoint is written on the way.'),
-        el('div', { class: 'optim-step' }, el('b', { text: 'Watch it learn. ' }), 'The curve, the images and the best values appear here. Pause or stop whenever you like; nothing is lost.')),
-      el('div', { class: 'optim-help', text: 'At the end the best merge is saved, and your own model is put back as it was.' }));
+        el('div', { class: 'optim-step' }, el('b', { text: tr('Choose model A and model B. ') }), tr('The rest has defaults that work.')),
+        el('div', { class: 'optim-step' }, el('b', { text: tr('Press Start. ') }), tr('Optim merges in memory, makes the same images with every merge, and lets the judges score them. No checkpoint is written on the way.')),
+        el('div', { class: 'optim-step' }, el('b', { text: tr('Watch it learn. ') }), tr('The curve, the images and the best values appear here. Pause or stop whenever you like; nothing is lost.'))),
+      el('div', { class: 'optim-help', text: tr('At the end the best merge is saved, and your own model is put back as it was.') }));
     const importance = optim.importance({
       onFail: fail,
       onFreeze: (folder, names) => attempt(async () => {
         notices.put(null);
         const answer = await optim.post('freeze', { folder, freeze: names });
-        const fixed = `${optim.plural(names.length, 'parameter')} fixed at`;
+        const fixed = optim.count(names.length, '{n} parameter', '{n} parameters');
         if (answer.pass) {
-          notices.put([`Pass ${answer.pass} begins after the trial under way, with ${fixed} the best values so far. ${optim.plural(answer.trials, 'trial')} of the budget ${answer.trials === 1 ? 'is' : 'are'} left for the rest.`], 'good');
+          notices.put([tr('Pass {pass} begins after the trial under way, with {parameters} fixed at the best values so far. {left}', {
+            pass: answer.pass, parameters: fixed,
+            left: optim.count(answer.trials, '{n} trial of the budget is left for the rest.', '{n} trials of the budget are left for the rest.'),
+          })], 'good');
           poller.now();
           return;
         }
-        notices.put([`The run ${answer.folder} goes on from trial ${answer.best}, with ${fixed} its values. ${answer.taken}`], 'good');
+        notices.put([tr('The run {folder} goes on from trial {best}, with {parameters} fixed at its values. {taken}', { folder: answer.folder, best: answer.best, parameters: fixed, taken: answer.taken })], 'good');
         picked = null;
         poller.now();
       }),
@@ -241,7 +244,7 @@
     const once = optim.parts.settings({
       settings,
       onSaved: () => {
-        notices.put(['The settings are saved.'], 'good');
+        notices.put([tr('The settings are saved.')], 'good');
         load();
         poller.now();
       },
@@ -251,12 +254,12 @@
       onFound: ({ folder, trial, kept }) => {
         if (store.snapshot && store.snapshot.run && store.snapshot.run.folder === folder && store.trials.has(trial)) {
           picked = trial;
-          notices.put([`The picture is of trial ${trial}, which is shown below.`], 'good');
+          notices.put([tr('The picture is of trial {trial}, which is shown below.', { trial })], 'good');
           poller.now();
           draw();
           return;
         }
-        notices.put([`The picture is of trial ${trial} of the run ${folder}, ${kept ? 'which is chosen among the earlier runs' : 'which is not among the runs here'}.`], kept ? 'good' : 'error');
+        notices.put([kept ? tr('The picture is of trial {trial} of the run {folder}, which is chosen among the earlier runs.', { trial, folder }) : tr('The picture is of trial {trial} of the run {folder}, which is not among the runs here.', { trial, folder })], kept ? 'good' : 'error');
         if (kept) form.chooseRun(folder).catch(fail);
       },
     });
@@ -276,7 +279,7 @@
     const draw = () => {
       const snapshot = store.snapshot;
       if (!snapshot) {
-        bar.draw(EMPTY, store.offline, true);
+        bar.draw(nothingYet(), store.offline, true);
         return;
       }
       const active = !RESTING.includes(snapshot.state);
@@ -305,7 +308,7 @@
       const now = begun[begun.length - 1];
       // Where the current pass will end, on the axis of all trials that searched.
       const total = now ? searched.length - ofPass(now.id) + Math.max(p.pass_trials, ofPass(now.id)) : snapshot.run.trials;
-      plot.draw({ trials: searched, total, passes: begun.length > 1 ? begun : [], best: bestNumber, picked, active, watched: snapshot.watched, empty: active ? 'The first score appears here' : 'No trial was scored' });
+      plot.draw({ trials: searched, total, passes: begun.length > 1 ? begun : [], best: bestNumber, picked, active, watched: snapshot.watched, empty: active ? tr('The first score appears here') : tr('No trial was scored') });
       watched.draw(snapshot.watched, form.judges());
       calibration.draw(snapshot.calibration, form.judges());
       importance.draw({ folder, trials: now ? searched.filter((trial) => trial.pass === now.id) : searched, active, stopping: snapshot.state === 'stopping' });
@@ -315,18 +318,18 @@
       const bestTrial = store.trials.get(bestNumber);
       const making = active && shown === snapshot.current && p.steps ? { image: p.image - 1, part: p.step / p.steps } : null;
       current.draw({
-        heading: picked !== null || active ? 'Trial' : 'Last trial', number: shown, trial: store.trials.get(shown), folder,
+        heading: picked !== null || active ? tr('Trial') : tr('Last trial'), number: shown, trial: store.trials.get(shown), folder,
         images: imagesOf(shown), total: totalOf(shown), step: making, compare: shown !== bestNumber && bestTrial ? bestTrial.drawn || bestTrial.values : null,
-        pinned: picked !== null && active, saving, empty: 'The images of the first trial appear here.',
+        pinned: picked !== null && active, saving, empty: tr('The images of the first trial appear here.'),
       });
       pareto.draw({ pareto: snapshot.pareto, trials: searched, folder, images: totalOf(bestNumber), best: bestNumber, verdict: snapshot.verification, imagesOf });
       verdict.draw(snapshot.verification, form.judges());
       const winner = snapshot.verification && snapshot.verification.winner === bestNumber;
       best.draw({
-        heading: snapshot.pareto && snapshot.pareto.chosen === bestNumber ? 'Choice: trial' : winner ? 'Winner: trial' : 'Best: trial', number: bestNumber, trial: bestTrial, folder, images: bestNumber === null ? [] : imagesOf(bestNumber), total: totalOf(bestNumber),
-        step: null, compare: null, pinned: false, saving, empty: 'The best trial appears here once one is scored.',
+        heading: snapshot.pareto && snapshot.pareto.chosen === bestNumber ? tr('Choice: trial') : winner ? tr('Winner: trial') : tr('Best: trial'), number: bestNumber, trial: bestTrial, folder, images: bestNumber === null ? [] : imagesOf(bestNumber), total: totalOf(bestNumber),
+        step: null, compare: null, pinned: false, saving, empty: tr('The best trial appears here once one is scored.'),
       });
-      if (bestNumber === null) best.node.querySelector('.optim-title').textContent = 'Best';
+      if (bestNumber === null) best.node.querySelector('.optim-title').textContent = tr('Best');
       const judging = {
         active, folder, state: snapshot.state, handedOver: snapshot.run.handed_over, canHandOver: snapshot.run.can_hand_over,
         finishing: snapshot.finishing, offline: store.offline, unsent: said.count(folder), trials: store.trials,
@@ -353,8 +356,8 @@
       if (signature === drawnLog) return;
       drawnLog = signature;
       optim.show(logCard, snapshot.saved.length || snapshot.errors.length);
-      saved.replaceChildren(...(snapshot.saved.length ? [el('span', { class: 'optim-title', text: 'Saved' })] : []), ...snapshot.saved.flatMap((path) => [el('div', { class: 'optim-path', text: path }), ...((snapshot.saved_notes || {})[path] || []).map((text) => el('div', { class: 'optim-help', text }))]));
-      errors.replaceChildren(...(snapshot.errors.length ? [el('span', { class: 'optim-title', text: 'What went wrong' })] : []), ...[...snapshot.errors].reverse().map((text) => el('div', { class: 'optim-error', text })));
+      saved.replaceChildren(...(snapshot.saved.length ? [el('span', { class: 'optim-title', text: tr('Saved') })] : []), ...snapshot.saved.flatMap((path) => [el('div', { class: 'optim-path', text: path }), ...((snapshot.saved_notes || {})[path] || []).map((text) => el('div', { class: 'optim-help', text }))]));
+      errors.replaceChildren(...(snapshot.errors.length ? [el('span', { class: 'optim-title', text: tr('What went wrong') })] : []), ...[...snapshot.errors].reverse().map((text) => el('div', { class: 'optim-error', text })));
     };
 
     // --- keys ---------------------------------------------------------------------------------------------------
@@ -417,7 +420,7 @@
     poller.now();
   };
 
-  const EMPTY = { state: 'idle', sentence: 'Asking the program …', progress: { trials: 0 }, run: null, best: null, current: null, waiting: [], trials: [] };
+  const nothingYet = () => ({ state: 'idle', sentence: tr('Asking the program …'), progress: { trials: 0 }, run: null, best: null, current: null, waiting: [], trials: [] });
 
   // The frame comes late (Gradio draws the page itself) and may come again.
   const look = () => {
@@ -426,7 +429,7 @@
       root.dataset.mounted = 'yes';
       // Gradio lays its styles for texts over everything inside an HTML component; this is no text.
       root.closest('.prose')?.classList.remove('prose');
-      mount(root);
+      optim.loadWords().then(() => mount(root));
     }
   };
   const watch = () => {

@@ -77,6 +77,11 @@ SETTINGS: tuple[Setting, ...] = (
         "In the page's title, and as a notification where the browser may; only while you are not looking at Optim.",
     ),
     Setting("sound", "With a sound", False, "A short tone with it."),
+    Setting(
+        "language", "Language of the tab", "English",
+        "From the next time the page is opened. German does not reach every card; the program speaks English.",
+        choices=("English", "Deutsch"),
+    ),
 )  # fmt: skip
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
 

@@ -42,6 +42,7 @@ GET  /optim/image/{folder}/{file}          an image of a run
     POST /optim/api/calibrate_sample | calibrate | calibrate_stop, GET calibrate   see `lib_optim.ui.calibrate`
     GET  /optim/api/taste | POST taste | taste_save; GET ratings   see `lib_optim.ui.taste_api`
     GET  /optim/api/settings | status | POST settings   see `lib_optim.ui.settings_api`
+    GET  /optim/api/words                see `lib_optim.ui.words_api`
     POST /optim/api/try_space | try | try_stop | try_save | try_weights | parent; GET try   see `lib_optim.ui.try_api`
     GET  /optim/api/report               see `lib_optim.ui.diagnostics`
     POST /optim/api/selftest, GET same   start it; its state and report
@@ -86,6 +87,7 @@ from lib_optim.ui.settings_api import SettingsApi, call_of
 from lib_optim.ui.start_table import starts_shown
 from lib_optim.ui.taste_api import TasteApi
 from lib_optim.ui.weights import understood
+from lib_optim.ui.words_api import words_shown
 
 if TYPE_CHECKING:
     from lib_optim.run.manager import RunManager
@@ -213,6 +215,7 @@ class _Api:
             ("GET", "/optim/api/ratings", self._taste.ratings),
             ("GET", "/optim/api/settings", lambda _: self._settings.shown()),
             ("POST", "/optim/api/settings", self._settings.change),
+            ("GET", "/optim/api/words", lambda _: words_shown(self._manager.host.settings()["language"])),
             ("GET", "/optim/api/status", lambda _: self._settings.status()),
             ("POST", "/optim/api/selftest", lambda _: self._selftest.start()),
             ("GET", "/optim/api/selftest", lambda _: self._selftest.state()),

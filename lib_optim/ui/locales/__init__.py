@@ -1,0 +1,1 @@
+"""Words of the tab in other languages: a JSON file each, English to theirs."""
