@@ -45,15 +45,7 @@
         },
       },
     }, el('option', { value: 'auto', text: tr('Automatic') }), el('option', { value: 'cpu', text: 'CPU' }), el('option', { value: 'gpu', text: 'GPU' }));
-    const disk = el('input', {
-      id: 'optim_disk_gigabytes', type: 'number', class: 'optim-input', min: 0, step: 'any', placeholder: tr('no limit'), title: tr('Where the images have used it up, the run pauses before the next trial'),
-      on: {
-        input: () => {
-          plan.form.disk = { gigabytes: disk.value };
-          plan.changed('disk');
-        },
-      },
-    });
+    const disk = optim.diskOptions(plan);
     const saveBox = optim.check('optim_save', tr('Save the best merge as a checkpoint at the end'), (on) => {
       plan.form.save.checkpoint = on;
       plan.changed('save');
@@ -70,7 +62,7 @@
     const saveOptions = optim.saveOptions('optim_saved', () => plan.form.save, () => plan.changed('save'));
     const shared = optim.sharedStudy(plan);
     const run = optim.section({ id: 'optim_run_card', title: tr('Run'), open: false },
-      el('div', { class: 'optim-grid2' }, optim.field(tr('Name'), name), optim.field(tr('Merge on'), device)), saveBox.node, el('div', { class: 'optim-grid2' }, optim.field(tr('File name'), fileName), optim.field(tr('Disk for images, GB'), disk)), saveOptions.node, shared.node);
+      el('div', { class: 'optim-grid2' }, optim.field(tr('Name'), name), optim.field(tr('Merge on'), device)), saveBox.node, el('div', { class: 'optim-grid2' }, optim.field(tr('File name'), fileName), disk.room), disk.node, saveOptions.node, shared.node);
 
     return {
       sections: { budget, run },
@@ -93,7 +85,7 @@
         optim.assign(device, plan.form.merge_device || 'auto');
         saveBox.box.checked = plan.form.save.checkpoint;
         optim.assign(fileName, plan.form.save.name || '');
-        optim.assign(disk, (plan.form.disk || {}).gigabytes ?? '');
+        disk.draw();
         saveOptions.draw(plan.setup.vaes || []);
         shared.draw();
         run.summary(`${plan.form.name || tr('named after the models')} · ${plan.form.save.checkpoint ? tr('saves {what}', { what: optim.saveSummary(plan.form.save) }) : tr('saves the recipe only')}`);

@@ -6,7 +6,7 @@
   const HINT = 'Numbers (26, 25, 27; SDXL 20, 21, 19), names such as base:0.5,in00:1,out09:0.8, or a preset such as GRAD_V.';
   const WORDS = '"base" is the text encoder. Write "all" for every block of the UNet, which runtime-block-merge calls base.';
   const FORMS = [['classic', 'numbers, BASE first'], ['named', 'with names'], ['unet', 'UNet numbers, BASE apart']];
-  const HEAD = 500000; // of a PNG: its texts come before the picture
+  const HEAD = 500000; // of a PNG or JPEG: its texts come before the picture
 
   const base64 = (bytes) => {
     let text = '';
@@ -39,7 +39,7 @@
     const text = el('textarea', { id: 'optim_weights_text', class: 'optim-input optim-code', rows: 4, spellcheck: 'false', 'aria-label': 'Block weights', placeholder: '0,0.2,0.4,…   base:.5,in00:1   GRAD_V' });
     const file = el('select', { id: 'optim_weights_file', class: 'optim-input' },
       el('option', { value: '', text: 'the text above' }), ...plan.setup.models.map((row) => el('option', { value: row.path, text: row.title })));
-    const image = el('input', { id: 'optim_weights_image', type: 'file', accept: 'image/png', class: 'optim-input' });
+    const image = el('input', { id: 'optim_weights_image', type: 'file', accept: 'image/png,image/jpeg', class: 'optim-input' });
     const orders = el('div', { class: 'optim-stack', id: 'optim_weights_orders' });
     const said = el('div', { class: 'optim-stack', id: 'optim_weights_said' });
     const profile = optim.profile();

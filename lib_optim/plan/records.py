@@ -54,7 +54,7 @@ class Trial(Noun):
 
 @dataclass(frozen=True)
 class ImageRecord(Noun):
-    """One generated image. `file` is relative to the run folder; `pixels` is a hash of its RGB pixels."""
+    """One generated image. `file` is relative to the run folder; `pixels` is a hash of the file's RGB pixels."""
 
     trial: int
     index: int

@@ -176,9 +176,13 @@ class DiskSpec(Noun):
     Attributes:
         gigabytes: Of 10**9 bytes, for the run's images; where they are used up, the run pauses before the next trial. 0
             sets no limit.
+        format: Of the image files. Judges see the image before it is written; a resume or a new scoring reads the file.
+        quality: Of JPEG and WebP, 50 to 100.
     """
 
     gigabytes: float = 0.0
+    format: Literal["png", "jpeg", "webp"] = "png"
+    quality: int = 90
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,7 @@ class RunPlan(Noun):
         block_map: Text of a block map of the user (`lib_optim.plan.own_maps`); empty for the usual blocks.
         ahead: How many trials may wait for a person's ratings while the next one is made, 0 to 10.
         combining: How the scores of a trial become its value.
-        disk: What its images may take of the disk.
+        disk: What its images may take of the disk, and how they are written.
     """
 
     VERSION: ClassVar[int] = 2  # 1 had no `combining`

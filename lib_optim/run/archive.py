@@ -23,6 +23,7 @@ from lib_optim.plan.errors import OptimError, RunError
 from lib_optim.plan.run_plan import RunPlan
 from lib_optim.run.folder import RunFolder, file_name
 from lib_optim.run.init_images import RUN_FOLDER
+from lib_optim.run.pictures import ENDINGS
 from lib_optim.run.store import Store
 
 __all__ = ["MOST_BYTES", "export_run", "import_run"]
@@ -31,7 +32,7 @@ MOST_BYTES = 50_000_000_000
 """What an archive may hold unpacked."""
 _MOST_FILES = 200_000
 _FILES = ("plan.json", "run.db", "trials.csv", "best.mecha", "report.html")
-_IMAGE = re.compile(r"images/[^/\\\x00-\x1f:*?\"<>|]{1,200}\.png")
+_IMAGE = re.compile(r"images/[^/\\\x00-\x1f:*?\"<>|]{1,200}\.(?:png|jpg|webp)")
 _INIT = re.compile(rf"{RUN_FOLDER}/[0-9a-f]{{32}}\.png")
 _SPARE = 256 * 2**20  # bytes that stay free on the disk
 
@@ -55,7 +56,7 @@ def export_run(folder: RunFolder, target: IO[bytes], images: bool = True) -> Non
                     path = _copied(path, Path(scratch) / name)
                 if path.is_file():
                     archive.write(path, f"{folder.name}/{name}")
-            for path in sorted(folder.images.glob("*.png")) if images else ():
+            for path in sorted(p for p in folder.images.glob("*") if p.suffix in ENDINGS) if images else ():
                 archive.write(path, f"{folder.name}/images/{path.name}", zipfile.ZIP_STORED)  # they are packed already
             for path in sorted((folder.path / RUN_FOLDER).glob("*.png")):
                 archive.write(path, f"{folder.name}/{RUN_FOLDER}/{path.name}", zipfile.ZIP_STORED)

@@ -35,13 +35,12 @@ from lib_optim.run.disk import SPARE_BYTES
 from lib_optim.run.folder import is_file
 from lib_optim.run.notes import notes_of
 from lib_optim.run.own_folders import methods_folder, scorers_folder
+from lib_optim.run.pictures import bytes_per_pixel
 from lib_optim.run.prompts import with_prompts
 from lib_optim.scoring.user_scorers import load_user_scorers
 from lib_optim.search.samplers import fit_problems
 
 __all__ = ["PlanCheck", "Resolved", "check_plan"]
-
-_BYTES_PER_PIXEL = 1.7  # measured PNG size of generated images is 1.2 to 1.9 bytes per pixel
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def check_plan(plan: RunPlan, host: Host, scorers_dir: Path, like: Mapping[str, 
     tensors = headers[0].tensors
     merged = sum(info.nbytes for key, info in tensors.items() if blocks.block_of(key) in space.merged_blocks)
     counts, pixels = _images(plan) if countable else ((), 0)
-    images = int(pixels * _BYTES_PER_PIXEL)
+    images = int(pixels * bytes_per_pixel(plan.disk))
     saved = save_size(plan.save, headers[0], architecture, resolved.components, problems)
     if countable:
         problems.extend(_disk(host, images, saved))

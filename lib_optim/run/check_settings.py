@@ -18,6 +18,7 @@ from lib_optim.run.check_combining import judging_problems
 from lib_optim.run.check_payload import payload_problems
 from lib_optim.run.check_shared import shared_problems
 from lib_optim.run.check_verify import verify_problems
+from lib_optim.run.pictures import format_problem
 from lib_optim.scoring.check import scorers_problems
 from lib_optim.search.samplers import sampler_problems
 
@@ -62,6 +63,8 @@ def _stop_rules(plan: RunPlan) -> Iterator[Problem]:
     if plan.disk.gigabytes < 0:
         sentence = f"The disk budget must not be below 0, as {plan.disk.gigabytes:g} GB is; 0 stands for: no limit."
         yield Problem("disk.gigabytes", sentence)
+    if wrong := format_problem(plan.disk):
+        yield Problem("disk.format", wrong)
     least = (
         ("images", budget.images, "The number of images", "set no limit"),
         ("minutes", budget.minutes, "The number of minutes", "set no limit"),

@@ -158,7 +158,7 @@ def _enter(
     scores: list[Score] = []
     for index, image in entrant.found.items():
         payload, old = jobs[index].payload, before.jobs[image.index].payload
-        file = "" if image.skipped else image_file(number, index, payload.name)
+        file = "" if image.skipped else image_file(number, index, payload.name, Path(image.file).suffix)
         if file:
             _link(source.path / image.file, target.path / file)
         images.append(dataclasses.replace(image, trial=number, index=index, payload=payload.name, file=file))

@@ -29,6 +29,7 @@ from lib_optim.run.init_images import keep_with_run, take_in
 from lib_optim.run.marks import Mark
 from lib_optim.run.outcome import Outcome
 from lib_optim.run.passes import RunPass
+from lib_optim.run.pictures import ENDINGS
 from lib_optim.run.prompts import with_prompts
 from lib_optim.run.recorded import Recorded, found_model, recorded_run, recorded_trial
 from lib_optim.run.rerating import ended_run
@@ -442,7 +443,7 @@ class RunManager:
         with contextlib.suppress(StoreError):
             images = RunFolder.open(self.outputs, folder).images
             path = images / file
-            if not is_plain_name(file) or path.suffix != ".png" or images.is_symlink() or path.is_symlink():
+            if not is_plain_name(file) or path.suffix not in ENDINGS or images.is_symlink() or path.is_symlink():
                 return None
             return path if path.is_file() else None
         return None

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from lib_optim import __version__
 from lib_optim.plan.errors import StoreError
 from lib_optim.plan.records import Score, Trial
+from lib_optim.plan.run_plan import DiskSpec
 from lib_optim.run.csv_text import csv_line
 from lib_optim.run.folder import RunFolder, write_atomic
+from lib_optim.run.pictures import encoded
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,12 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["OPTIM_METADATA", "TrialTable", "image_file", "pixel_hash", "read_image", "save_metadata", "write_image"]
 
 OPTIM_METADATA = "optim"
+_AS_PNG = DiskSpec()
 
 
-def image_file(trial: int, index: int, payload: str) -> str:
+def image_file(trial: int, index: int, payload: str, ending: str = ".png") -> str:
     """Return the file of an image, relative to the run folder, with ``/``; safe on every system."""
     safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in payload)[:40]
-    return f"images/{trial:05d}-{index:03d}-{safe}.png"
+    return f"images/{trial:05d}-{index:03d}-{safe}{ending}"
 
 
 def pixel_hash(image: Image.Image) -> str:
@@ -37,19 +40,23 @@ def pixel_hash(image: Image.Image) -> str:
     return hashlib.sha256(f"{rgb.size}".encode() + rgb.tobytes()).hexdigest()
 
 
-def write_image(folder: RunFolder, file: str, image: Image.Image, infotext: str) -> None:
-    """Write a PNG with its infotext where every WebUI looks for it, whole or not at all.
+def write_image(folder: RunFolder, file: str, image: Image.Image, infotext: str, spec: DiskSpec = _AS_PNG) -> str:
+    """Write an image with its infotext where every WebUI looks for it, whole or not at all.
+
+    Returns:
+        The hash of its pixels as the file holds them, which are not those of `image` where it is compressed with loss.
 
     Raises:
         StoreError: It cannot be written.
     """
-    from PIL.PngImagePlugin import PngInfo
+    from PIL import Image
 
-    info = PngInfo()
-    info.add_text("parameters", infotext)
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "PNG", pnginfo=info, compress_level=4)
-    write_atomic(folder.path / file, buffer.getvalue())
+    data = encoded(image, infotext, spec)
+    write_atomic(folder.path / file, data)
+    if spec.format == "png":
+        return pixel_hash(image)
+    with Image.open(io.BytesIO(data)) as written:
+        return pixel_hash(written)
 
 
 def read_image(folder: RunFolder, file: str) -> Image.Image:

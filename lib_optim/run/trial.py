@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lib_optim.plan.errors import HostError, Interrupted, MergeError, StoreError
 from lib_optim.plan.payload import ImageJob
 from lib_optim.plan.records import ImageRecord, Trial
+from lib_optim.run.pictures import ending_of
 from lib_optim.run.results import image_file, pixel_hash, read_image, write_image
 from lib_optim.run.swapping import refuse_changed, swap
 from lib_optim.scoring.devices import out_of_memory
@@ -172,11 +173,10 @@ class TrialRunner:
             return True
         seconds = time.perf_counter() - started
         self._add("generate", seconds)
-        file = image_file(number, job.index, job.payload.name)
-        write_image(run.folder, file, made.image, made.infotext)
-        record = ImageRecord(
-            number, job.index, job.payload.name, job.seed, file, made.infotext, pixel_hash(made.image), seconds
-        )
+        disk = run.resolved.plan.disk
+        file = image_file(number, job.index, job.payload.name, ending_of(disk))
+        pixels = write_image(run.folder, file, made.image, made.infotext, disk)
+        record = ImageRecord(number, job.index, job.payload.name, job.seed, file, made.infotext, pixels, seconds)
         run.keep_image(record, made.image)
         self.done.add(job.index)
         return True

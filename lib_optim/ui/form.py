@@ -30,12 +30,13 @@ from lib_optim.plan.methods import MergeMethod
 from lib_optim.plan.nearest import did_you_mean
 from lib_optim.plan.own_maps import OwnMap
 from lib_optim.plan.payload import MAX_SEED, Payload
-from lib_optim.plan.run_plan import DiskSpec, ModelRef, RunPlan, SamplerSpec, SaveSpec, SharedSpec
+from lib_optim.plan.run_plan import ModelRef, RunPlan, SamplerSpec, SaveSpec, SharedSpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
 from lib_optim.plan.starts import StartPoint
 from lib_optim.ui.budget_form import budget_from_form, default_stop
 from lib_optim.ui.combining_form import combining_from_form, default_combining, judged_payloads
-from lib_optim.ui.fields import number, optional_number, whole
+from lib_optim.ui.disk_form import disk_from_form
+from lib_optim.ui.fields import number, whole
 from lib_optim.ui.form_blocks import block_map_text, form_blocks
 from lib_optim.ui.guide_form import MODES, guide_from_form
 from lib_optim.ui.passes_form import passes_from_form
@@ -103,7 +104,7 @@ def default_form(model_a: str, model_b: str, payloads: Sequence[str], scorers: S
         "earlier": [],
         "merge_device": "auto",
         "shared": {"url": "", "name": ""},
-        "disk": {"gigabytes": ""},
+        "disk": {"gigabytes": "", "format": "png", "quality": 90},
         "save": {"checkpoint": True, "dtype": "fp16", "pruned": False, "vae": "", "fix_clip": False, "name": ""},
     }
 
@@ -139,8 +140,7 @@ def plan_from_form(form: Mapping[str, Any], choices: Choices) -> RunPlan:
     passes = passes_from_form(form, *parts, problems)
     seed = whole(form, "seed", 0, MAX_SEED, "The seed", problems)
     save = form.get("save") or {}
-    room = form.get("disk") or {}
-    disk = DiskSpec(optional_number(room, "gigabytes", "disk.gigabytes", "The disk budget", problems, low=0) or 0.0)
+    disk = disk_from_form(form, problems)
     starts = tuple(StartPoint.from_json(row, "start") for row in form.get("start") or ())
     sampler = SamplerSpec()
     try:

@@ -12,6 +12,7 @@ from lib_optim.plan.noun import Noun
 from lib_optim.plan.payload import Payload, drawn_seeds
 from lib_optim.plan.run_plan import Budget, PassSpec, RunPlan, SamplerSpec
 from lib_optim.plan.scorers import MANUAL, ScorerSpec
+from lib_optim.ui.disk_form import disk_fields
 from lib_optim.ui.form import Choices, plan_from_form
 from lib_optim.ui.verify_form import default_verify
 
@@ -78,7 +79,7 @@ def form_of_plan(plan: RunPlan, payloads: Mapping[str, Payload], block_maps: Map
         "merge_device": plan.merge_device,
         "shared": {"url": plan.shared.url, "name": plan.shared.name},
         "save": _fields(plan.save),
-        "disk": {"gigabytes": plan.disk.gigabytes or ""},
+        "disk": disk_fields(plan.disk),
     }  # fmt: skip
     notes = []
     if names.new:

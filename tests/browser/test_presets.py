@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from lib_optim.plan.run_plan import RunPlan
+from lib_optim.plan.run_plan import DiskSpec, RunPlan
 from lib_optim.ui.standalone import open_page
 from tests.browser.conftest import NewPage, free_port
 from tests.ui.fake import FakeManager
@@ -97,6 +98,36 @@ def test_a_plan_goes_out_and_comes_in(new_page: NewPage, address: str, fake: Fak
     page.click("#optim_plan_start")
     expect(page.locator("#optim_plan_dialog")).to_have_count(0)
     assert [row.to_json() for row in fake.plans] == [plan]
+
+
+@pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 420)], ids=["desk", "dark phone"])
+def test_how_images_are_written(new_page: NewPage, address: str, fake: FakeManager, dark: bool, width: int) -> None:
+    page = new_page(f"{address}?__theme=dark" if dark else address, height=1300)
+    page.set_viewport_size({"width": width, "height": 1300})
+    page.click("#optim_run_card > summary")
+    expect(page.locator("#optim_disk_format")).to_have_value("png")
+    expect(page.locator("#optim_disk_quality")).to_be_hidden()
+    page.select_option("#optim_disk_format", "jpeg")
+    expect(page.locator("#optim_disk_note")).to_contain_text("they see the compressed file")
+    page.fill("#optim_disk_quality", "40")
+    page.click("#optim_check")
+    expect(page.locator("#optim_tab, body").first).to_contain_text("must be a whole number from 50 to 100")
+    page.fill("#optim_disk_quality", "75")
+    page.fill("#optim_disk_gigabytes", "2")
+    page.locator("#optim_disk_note").scroll_into_view_if_needed()
+    look(page, f"disk-{width}")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.click("#optim_start")
+    until(lambda: fake.plans, page)
+    assert fake.plans[0].disk == DiskSpec(2.0, "jpeg", 75)
+
+
+def until(condition: Callable[[], object], page: Page) -> None:
+    for _ in range(100):
+        if condition():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not happen")
 
 
 def test_the_form_is_as_it_was_left_after_a_restart(new_page: NewPage, fake: FakeManager) -> None:

@@ -15,7 +15,9 @@ from safetensors.torch import save_file
 
 from lib_optim.plan.blocks import block_map
 from lib_optim.plan.errors import CheckpointError, PlanError
+from lib_optim.plan.run_plan import DiskSpec
 from lib_optim.plan.weight_names import main_blocks
+from lib_optim.run.pictures import encoded
 from lib_optim.run.weight_files import weights_of_checkpoint, weights_of_image
 
 SD1, SDXL = block_map("sd1"), block_map("sdxl")
@@ -106,13 +108,16 @@ def test_no_checkpoint(tmp_path: Path) -> None:
         weights_of_checkpoint(tmp_path / "none.safetensors", SD1)
 
 
-def test_a_png_of_model_mixer_even_its_beginning_alone() -> None:
+def test_a_png_or_jpeg_of_model_mixer_even_its_beginning_alone() -> None:
     text = ",".join(map(str, [0.7, *UNET]))
     infotext = f'a cat\nSteps: 20, ModelMixer model b: x, ModelMixer alpha b: 0.5, ModelMixer mbw weights b: "{text}"'
     data = png(infotext, 512)
     assert weights_of_image(data, SD1).weights == FULL
     assert weights_of_image(data[:4096], SD1).weights == FULL
     assert set(weights_of_image(png("x\nSteps: 1, ModelMixer alpha b: 0.5"), SD1).weights.values()) == {0.5}
+    small = encoded(Image.effect_noise((512, 512), 90), infotext, DiskSpec(format="jpeg"))
+    assert len(small) > 50_000
+    assert weights_of_image(small[:4096], SD1).weights == FULL
 
 
 @pytest.mark.parametrize(

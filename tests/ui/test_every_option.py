@@ -159,6 +159,8 @@ ELSEWHERE: Mapping[str, str] = {
     "shared.name": "tests/search/test_shared_study.py::test_the_first_worker_says_what_the_study_is_about",
     "shared.patience": "tests/run/test_team.py::test_a_vanished_workers_trial_is_queued_again_once",
     "disk.gigabytes": "tests/run/test_disk.py::test_a_run_pauses_where_its_disk_budget_is_used_up",
+    "disk.format": "tests/run/test_pictures.py::test_a_run_writes_its_images_as_the_plan_says",
+    "disk.quality": "tests/run/test_pictures.py::test_a_run_writes_its_images_as_the_plan_says",
     "save.checkpoint": "tests/run/test_saved_files.py::test_the_winner_is_saved_as_the_plan_says",
     "save.dtype": "tests/run/test_saved_files.py::test_the_winner_is_saved_as_the_plan_says",
     "save.vae": "tests/run/test_saved_files.py::test_the_winner_is_saved_as_the_plan_says",

@@ -89,7 +89,8 @@ def test_the_other_fields_come_back_too() -> None:
         "combining": {"mean": "harmonic", "spread": 0.5},
         "verify": {"finalists": 2, "payloads": ["dog"], "scorer": "technical"},
         "passes": [{"name": "late", "payloads": ["dog"], "sampler": "random", "trials": 5, "free": "IN*"}],
-        "disk": {"gigabytes": 1.5}, "merge_device": "cpu", "shared": {"url": "sqlite:///x.db", "name": "study"},
+        "disk": {"gigabytes": 1.5, "format": "webp", "quality": 75}, "merge_device": "cpu",
+        "shared": {"url": "sqlite:///x.db", "name": "study"},
         "save": {"checkpoint": True, "dtype": "bf16", "pruned": True, "vae": "", "fix_clip": True, "name": "won"},
     }  # fmt: skip
     plan = plan_of(form)
