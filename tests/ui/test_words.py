@@ -16,8 +16,9 @@ pytestmark = pytest.mark.ui
 
 SCRIPTS = Path(__file__).parents[2] / "javascript"
 CARDS = (
-    "20_widgets", "30_models", "31_method", "32_vary", "33_payloads", "34_judges", "35_budget", "35_stop", "37_disk", "37_save",
-    "39_form", "60_live", "61_check", "62_selftest", "63_log", "63_settings", "64_picture", "64_report", "90_main",
+    "20_widgets", "30_models", "31_method", "32_vary", "33_payloads", "34_judges", "35_budget", "35_stop", "37_disk",
+    "37_save", "39_form", "60_live", "61_check", "62_selftest", "63_log", "63_settings", "64_picture", "64_report",
+    "90_main",
 )  # fmt: skip
 """The scripts whose words are all there. What they place of other scripts (table of blocks, goals, search options,
 trials, rating, queue, shelf, presets, Try it) is English still."""
