@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Pace", "known_pace", "measured_pace", "note_pace"]
 
 _LEAST = 3  # images, for a figure that is worth anything
+_ALIKE = 8.0  # images of up to so many times the work, or as small a part of it, are alike enough
 _FILE = "pace.json"  # in the data folder: one row per device and architecture
 
 
@@ -34,38 +35,43 @@ class Pace:
         pixel: Seconds per pixel and sampling step, the median over its images.
         trial: Seconds that a trial takes beside its images (merging, judging, putting back), the median; without the
             time of a person.
+        work: `pixel_steps` of its images, the mean.
     """
 
     folder: str
     pixel: float
     trial: float
+    work: float
 
-    def seconds(self, counts: Iterable[tuple[int, int]], jobs: Sequence[ImageJob]) -> float:
+    def seconds(self, counts: Iterable[tuple[int, int]], jobs: Sequence[ImageJob]) -> float | None:
         """Return how long a plan will take, beside the time of a person.
+
+        None where its images are far larger or smaller than those that were measured: what an image takes beside its
+        steps is not known from one size alone.
 
         Args:
             counts: Trials and images per trial of each part of it (`PlanCheck.counts`).
             jobs: The images of one of its trials; those of other parts are taken to be like them.
         """
-        image = self.pixel * statistics.fmean(pixel_steps(job.payload) for job in jobs)
-        return sum(trials * (self.trial + images * image) for trials, images in counts)
+        work = statistics.fmean(pixel_steps(job.payload) for job in jobs)
+        if not self.work / _ALIKE <= work <= self.work * _ALIKE:
+            return None
+        return sum(trials * (self.trial + images * self.pixel * work) for trials, images in counts)
 
 
 def measured_pace(folder: str, store: Store, passes: Passes) -> Pace | None:
     """Return the pace of a run, None if it has too few images."""
     trials = {trial.number: trial for trial in store.trials() if trial.state == "complete"}
     made = [image for image in store.images() if image.trial in trials and not image.skipped and image.seconds > 0]
-    pixels = []
-    for image in made:
-        jobs = passes.of(trials[image.trial]).jobs
-        pixels.append(image.seconds / pixel_steps(jobs[image.index].payload))
-    if len(pixels) < _LEAST:
+    works = [pixel_steps(passes.of(trials[image.trial]).jobs[image.index].payload) for image in made]
+    if len(works) < _LEAST:
         return None
+    pixels = [image.seconds / work for image, work in zip(made, works, strict=True)]
     beside = []
     for trial in trials.values():
         steps = ("merge", "restore") if passes.of(trial).manual else ("merge", "restore", "score")
         beside.append(sum(trial.seconds.get(step, 0.0) for step in steps))
-    return Pace(folder, statistics.median(pixels), statistics.median(beside))
+    return Pace(folder, statistics.median(pixels), statistics.median(beside), statistics.fmean(works))
 
 
 def note_pace(host: Host, architecture: str, pace: Pace) -> None:
@@ -75,7 +81,7 @@ def note_pace(host: Host, architecture: str, pace: Pace) -> None:
         StoreError: It cannot be written.
     """
     path = host.paths().data / _FILE
-    row = {"folder": pace.folder, "pixel": pace.pixel, "trial": pace.trial}
+    row = {"folder": pace.folder, "pixel": pace.pixel, "trial": pace.trial, "work": pace.work}
     write_atomic(path, json.dumps({**_rows(path), _key(host, architecture): row}, indent=1, ensure_ascii=False))
 
 
@@ -84,10 +90,9 @@ def known_pace(host: Host, architecture: str) -> Pace | None:
     row = _rows(host.paths().data / _FILE).get(_key(host, architecture))
     if not isinstance(row, dict):
         return None
-    pixel, trial = row.get("pixel"), row.get("trial")
-    if not all(isinstance(v, int | float) and math.isfinite(v) and v >= 0 for v in (pixel, trial)):
-        return None
-    return Pace(str(row.get("folder", "")), float(pixel), float(trial))  # type: ignore[arg-type]
+    numbers = [row.get(name) for name in ("pixel", "trial", "work")]
+    known = [float(v) for v in numbers if isinstance(v, int | float) and math.isfinite(v) and v >= 0]
+    return Pace(str(row.get("folder", "")), *known) if len(known) == len(numbers) else None
 
 
 def _key(host: Host, architecture: str) -> str:

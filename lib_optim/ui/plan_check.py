@@ -59,13 +59,17 @@ def check_json(check: PlanCheck) -> dict[str, Any]:
 
 def time_json(check: PlanCheck, host: Host) -> dict[str, Any] | None:
     """Return how long `check`'s plan will take: ``seconds``, ``folder`` (the run that this goes by) and ``by_hand``
-    (whether a person's time comes on top); None where no run has shown it yet."""
+    (whether a person's time comes on top); None where no run has shown it yet, or only with far
+    larger or smaller images."""
     resolved = check.resolved
     pace = known_pace(host, resolved.architecture.id) if resolved else None
     if resolved is None or pace is None or not resolved.jobs:
         return None
+    seconds = pace.seconds(check.counts, resolved.jobs)
+    if seconds is None:
+        return None
     by_hand = any(spec.id == MANUAL for spec in resolved.plan.scorers)
-    return {"seconds": pace.seconds(check.counts, resolved.jobs), "folder": pace.folder, "by_hand": by_hand}
+    return {"seconds": seconds, "folder": pace.folder, "by_hand": by_hand}
 
 
 def _kind(bound: Bound) -> str:

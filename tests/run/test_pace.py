@@ -33,7 +33,7 @@ def test_a_plan_takes_its_trials_and_images() -> None:
             Payload("q", width=10, height=10, steps=4, seed=1),
         )
     )
-    pace = Pace("run", 0.01, 0.5)
+    pace = Pace("run", 0.01, 0.5, 100.0)
     assert pace.seconds([(10, 3), (2, 6)], jobs) == pytest.approx(10 * (0.5 + 3 * 2.0) + 2 * (0.5 + 6 * 2.0))
 
 
@@ -54,18 +54,20 @@ def test_the_next_plan_goes_by_the_last_run(rig: Rig) -> None:
     more = time_json(rig.manager.check(larger), rig.host)
     assert more is not None
     assert more["seconds"] > 3 * told["seconds"]
+    huge = rig.plan(budget=Budget(40), payloads=(payload("fox", width=512, height=512, steps=40),))
+    assert time_json(rig.manager.check(huge), rig.host) is None  # nothing that was measured is like it
     other = known_pace(rig.host, "sdxl")
     assert other is None  # another architecture is another matter
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"standalone cpu sd1": 5}', '{"standalone cpu sd1": {"pixel": NaN, "trial": 1}}']
+    "text",
+    ["", "[]", "{", '{"standalone cpu sd1": 5}', '{"standalone cpu sd1": {"pixel": NaN, "trial": 1, "work": 1}}'],
 )
 def test_a_broken_file_costs_only_the_estimate(rig: Rig, text: str) -> None:
     (rig.host.paths().data / "pace.json").write_text(text, encoding="utf-8")
     assert known_pace(rig.host, "sd1") is None
-    (rig.host.paths().data / "pace.json").write_text(
-        json.dumps({f"{rig.host.id} {rig.host.merge_device()} sd1": {"folder": "a", "pixel": 1e-6, "trial": 0.1}}),
-        encoding="utf-8",
-    )
-    assert known_pace(rig.host, "sd1") == Pace("a", 1e-6, 0.1)
+    row = {"folder": "a", "pixel": 1e-6, "trial": 0.1, "work": 5}
+    rows = {f"{rig.host.id} {rig.host.merge_device()} sd1": row}
+    (rig.host.paths().data / "pace.json").write_text(json.dumps(rows), encoding="utf-8")
+    assert known_pace(rig.host, "sd1") == Pace("a", 1e-6, 0.1, 5.0)
