@@ -25,22 +25,18 @@
       id: 'optim_disk_quality', type: 'number', class: 'optim-input', min: 50, max: 100, step: 1, title: tr('50 to 100: more is closer to the image, and larger'),
       on: { input: () => set('quality', quality.value) },
     });
-    const lossy = el('div', { class: 'optim-stack', hidden: true },
-      optim.field(tr('Quality'), quality),
-      el('div', {
-        id: 'optim_disk_note', class: 'optim-note',
-        text: tr('Judges see each image before it is written. Where a run is resumed, or scored anew by other judges, they see the compressed file, and may score it a little differently.'),
-      }));
+    const level = optim.field(tr('Quality'), quality);
+    const note = el('div', { id: 'optim_disk_note', class: 'optim-help', hidden: true, text: tr('Judges see each image before it is written. Where a run is resumed, or scored anew by other judges, they see the compressed file, and may score it a little differently.') });
     const draw = () => {
       const disk = now();
       optim.assign(room, disk.gigabytes ?? '');
       optim.assign(format, disk.format);
       optim.assign(quality, disk.quality);
-      lossy.hidden = disk.format === 'png';
+      level.hidden = note.hidden = disk.format === 'png';
     };
     return {
       room: optim.field(tr('Disk for images, GB'), room),
-      node: el('div', { class: 'optim-stack' }, el('div', { class: 'optim-grid2' }, optim.field(tr('Image files'), format)), lossy),
+      node: el('div', { class: 'optim-stack' }, el('div', { class: 'optim-grid2' }, optim.field(tr('Image files'), format), level), note),
       draw,
     };
   };
