@@ -213,6 +213,8 @@ def test_the_hosts_own_progress_display_is_told(rig: Rig) -> None:
     told = []
     rig.hook("report", lambda *report: told.append(report))
     rig.run()
-    assert [(done, total) for _, done, total in told] == [(0, 4), (1, 4), (2, 4), (3, 4)]
-    assert told[0][0] == "Optim trial 1/2"
+    assert [(done, total) for _, done, total, _ in told] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert told[0][0] == "Optim: trial 1/2"
     assert "best" in told[-1][0]
+    assert told[0][3] is None  # no trial has ended, so nobody knows
+    assert told[-1][3] >= 0
