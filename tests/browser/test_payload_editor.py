@@ -37,14 +37,14 @@ def test_a_payload_is_written_changed_and_taken_away(new_page: NewPage, address:
     expect(dialog).to_have_count(0)
     row = page.locator(".optim-payload", has_text="<b>cats</b>")
     expect(row).to_contain_text("3 images")
-    expect(row.locator("input")).to_be_checked()  # a new one is wanted
+    expect(row.locator("input[type=checkbox]")).to_be_checked()  # a new one is wanted
     (path,) = folder.glob("*cats*.json")
     assert json.loads(path.read_text()) == {
         "name": "<b>cats</b>", "prompt": "a cat <script>", "steps": 9, "batch_size": 3,
     }  # fmt: skip
     row.get_by_text("Edit").click()
     page.click("#optim_payload_copy")
-    expect(page.locator(".optim-payload", has_text="<b>cats</b> 2").locator("input")).to_be_checked()
+    expect(page.locator(".optim-payload", has_text="<b>cats</b> 2").locator("input[type=checkbox]")).to_be_checked()
     assert len(list(folder.glob("*cats*.json"))) == 2
     row.first.get_by_text("Edit").click()
     page.fill("#optim_payload_name", "dogs")
@@ -55,7 +55,7 @@ def test_a_payload_is_written_changed_and_taken_away(new_page: NewPage, address:
     page.click("#optim_payload_save")
     expect(page.locator(".optim-payload", has_text="<b>cats</b>")).to_have_count(1)
     dogs = page.locator(".optim-payload", has_text="dogs")
-    expect(dogs.locator("input")).to_be_checked()
+    expect(dogs.locator("input[type=checkbox]")).to_be_checked()
     dogs.get_by_text("Edit").click()
     page.click("#optim_payload_delete")
     expect(dogs).to_have_count(0)
@@ -77,7 +77,7 @@ def test_a_payload_comes_from_a_picture(new_page: NewPage, address: str, tmp_pat
     expect(page.locator("#optim_payload_height")).to_have_value("384")
     expect(page.locator("#optim_payload_left")).to_contain_text("clip_skip")
     page.click("#optim_payload_save")
-    expect(page.locator(".optim-payload", has_text="my cat").locator("input")).to_be_checked()
+    expect(page.locator(".optim-payload", has_text="my cat").locator("input[type=checkbox]")).to_be_checked()
 
 
 def test_styles_scripts_and_a_picture_to_begin_from(
