@@ -19,7 +19,7 @@ SKIPPED = {
     | LORA
     | VAE
     | KEPT
-    | {"14", "21 the host's Skip", "22 main thread", "24", "28 live preview", "30 settings"},
+    | {"14", "22 main thread", "24", "28 live preview", "30 settings"},
     "a1111": BROWSER | {"14", "22 main thread"},
     "forge": BROWSER | KEPT | {"14"},
 }
