@@ -15,11 +15,7 @@ LORA = {"4 with a LoRA", "10", "11 LoRA before, none during", "11 none before, L
 VAE = {"13", "13 merging the VAE under it"}
 KEPT = {"26 between trials", "26 a paused run"}
 SKIPPED = {
-    "standalone": BROWSER
-    | LORA
-    | VAE
-    | KEPT
-    | {"14", "22 main thread", "24", "28 live preview", "30 settings"},
+    "standalone": BROWSER | LORA | VAE | KEPT | {"14", "22 main thread", "24", "28 live preview", "30 settings"},
     "a1111": BROWSER | {"14", "22 main thread"},
     "forge": BROWSER | KEPT | {"14"},
 }
